@@ -112,7 +112,11 @@ export interface WorkloadConfig {
   readonly labels: Readonly<Record<string, string>>
   readonly mtls: MtlsMode
   /** Declared container ports; others are detected. */
-  readonly ports: readonly { readonly port: number; readonly protocol: 'http' | 'opaque' | 'detect'; readonly service: string | null }[]
+  readonly ports: readonly {
+    readonly port: number
+    readonly protocol: 'http' | 'opaque' | 'detect'
+    readonly service: string | null
+  }[]
   readonly tracing: {
     /** "http://10.77.0.1:4318" (OTLP over HTTP) or "http://10.77.0.1:4317" (gRPC); null: off. */
     readonly endpoint: string | null

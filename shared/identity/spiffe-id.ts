@@ -4,7 +4,8 @@ declare const brand: unique symbol
 /** The text of a valid SPIFFE ID; two are the same identity exactly if the texts are equal. */
 export type SpiffeId = string & { readonly [brand]: 'SpiffeId' }
 
-const SHAPE = /^spiffe:\/\/([a-z0-9._-]{1,255})\/ns\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/sa\/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)$/
+const SHAPE =
+  /^spiffe:\/\/([a-z0-9._-]{1,255})\/ns\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/sa\/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)$/
 
 export interface SpiffeIdParts {
   readonly trustDomain: string
