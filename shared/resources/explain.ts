@@ -1,0 +1,79 @@
+// From zod's issues to Problems without places: path, what was found, what would be right.
+import type { z } from 'zod'
+import { LEFT_OUT } from './fields.ts'
+import { describeValue, formatPath } from './problem.ts'
+
+export interface Explained {
+  readonly path: readonly PropertyKey[]
+  /** True: the name at the end of the path is wrong, not its value. */
+  readonly isName: boolean
+  readonly text: { readonly path: string; readonly found: string; readonly want: string }
+}
+
+/** For schemas that say nothing themselves. */
+export function wantByDefault(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return TYPES[issue.expected] ?? `a value of type ${issue.expected}`
+    case 'invalid_value':
+      return issue.values.length === 1
+        ? describeValue(issue.values[0])
+        : `one of ${issue.values.map(String).join(', ')}`
+    default:
+      return 'another value'
+  }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+}
+
+export function explain(issue: z.core.$ZodIssue, document: unknown): Explained[] {
+  if (issue.code === 'unrecognized_keys') {
+    const wants = issue.message.split('\n')
+    return issue.keys.map((key, index) => explained([...issue.path, key], 'an unknown field', wants[index] ?? '', true))
+  }
+  if (issue.code === 'invalid_key') {
+    return [
+      explained(
+        issue.path,
+        `the key ${describeValue(issue.path.at(-1))}`,
+        issue.issues[0]?.message ?? 'another key',
+        true,
+      ),
+    ]
+  }
+  const value = valueAt(document, issue.path)
+  const given: unknown = issue.code === 'custom' ? issue.params?.['found'] : undefined
+  const found = typeof given === 'string' ? given : describeValue(value)
+  return [explained(issue.path, found, issue.message + quoteHint(issue, value), false)]
+}
+
+function explained(path: readonly PropertyKey[], found: string, want: string, isName: boolean): Explained {
+  return {
+    path,
+    isName,
+    text: { path: formatPath(path), found: want === LEFT_OUT ? 'a field that is not supported yet' : found, want },
+  }
+}
+
+/** YAML reads 8080 as a number and yes as text: say so where text was wanted. */
+function quoteHint(issue: z.core.$ZodIssue, value: unknown): string {
+  const isTextWanted = issue.code === 'invalid_type' && issue.expected === 'string'
+  return isTextWanted && (typeof value === 'number' || typeof value === 'boolean') ? ` (in quotes: "${value}")` : ''
+}
+
+function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
+  let value = document
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined
+    value = (value as Record<PropertyKey, unknown>)[part]
+  }
+  return value
+}

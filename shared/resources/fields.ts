@@ -1,0 +1,169 @@
+// The building stones of the kinds. A schema's message is always the "want" half of a Problem: what would be right.
+import { z } from 'zod'
+import { parseDuration } from '#shared/settings.ts'
+import { nearest } from './nearest.ts'
+
+/**
+ * A map with just these fields. `unsupported` names fields that Kubernetes or the Gateway API know and Weft does not honour
+ * yet, so that the answer is not "unknown". The message has one line for each unknown key, in order (see explain.ts).
+ */
+export function fields<S extends z.core.$ZodShape>(shape: S, unsupported: readonly string[] = []) {
+  const known = Object.keys(shape)
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => wantInstead(key, known, unsupported)).join('\n')
+        : `a map with the fields ${known.join(', ')}`,
+  })
+}
+
+function wantInstead(key: string, known: readonly string[], unsupported: readonly string[]): string {
+  if (unsupported.includes(key)) return LEFT_OUT
+  const meant = nearest(key, known)
+  const list = `one of ${known.join(', ')}`
+  return meant === undefined ? list : `"${meant}" (known here: ${known.join(', ')})`
+}
+
+export const LEFT_OUT = 'it left out'
+
+export function wholeNumber(least: number, most: number) {
+  const error = `a whole number, ${least} to ${most}`
+  return z.int({ error }).min(least, { error }).max(most, { error })
+}
+
+export function text(most: number, want = `text of 1 to ${most} characters`) {
+  return z
+    .string({ error: want })
+    .min(1, { error: want })
+    .max(most, { error: want })
+    .refine(hasNoNul, { error: 'text without NUL' })
+}
+
+export function matching(pattern: RegExp, most: number, want: string) {
+  return z.string({ error: want }).max(most, { error: want }).regex(pattern, { error: want })
+}
+
+const hasNoNul = (value: string) => !value.includes('\0')
+
+const LABEL_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
+/** RFC 1123 label: names of services, workloads, namespaces. */
+export const labelName = matching(
+  LABEL_NAME,
+  63,
+  'a name of lower-case letters, digits and "-", at most 63, such as catalog-v2',
+)
+/** RFC 1123 subdomain: names of other objects. */
+export const subdomainName = matching(
+  SUBDOMAIN,
+  253,
+  'a name of lower-case letters, digits, "-" and ".", at most 253, such as catalog-canary',
+)
+/** IANA_SVC_NAME: names of ports. */
+export const portName = matching(
+  /^(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/,
+  15,
+  'a port name of lower-case letters, digits and single "-", at most 15, such as http or grpc-admin',
+)
+
+export const portNumber = wholeNumber(1, 65535)
+
+/** GEP-2257, kept as written; parseDuration() of settings.ts gives milliseconds. */
+export const duration = z
+  .string({ error: 'a duration such as 250ms, 10s or 1h30m' })
+  .refine((value) => parseDuration(value) !== undefined, { error: 'a duration such as 250ms, 10s or 1h30m' })
+
+export const positiveDuration = duration.refine((value) => parseDuration(value) !== 0, {
+  error: 'a duration above 0, such as 250ms, 10s or 1h30m',
+})
+
+export function oneOf<const T extends readonly [string, ...string[]]>(...values: T) {
+  return z.enum(values, { error: values.length === 1 ? values[0] : `one of ${values.join(', ')}` })
+}
+
+export const yesOrNo = z.boolean({ error: 'true or false' })
+
+export function list<T extends z.ZodType>(item: T, least: number, most: number) {
+  const error = least === 0 ? `a list of at most ${most} items` : `a list of ${least} to ${most} items`
+  return z.array(item, { error }).min(least, { error }).max(most, { error })
+}
+
+/** Keys and values both text; at most 256 entries. */
+export function textMap(key: z.ZodType<string, string>, value: z.ZodType<string, string>) {
+  return z
+    .record(key, value, { error: 'a map of text to text' })
+    .refine((map) => Object.keys(map).length <= 256, { error: 'a map of at most 256 entries' })
+}
+
+const qualifiedName = matching(
+  /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+  317,
+  'a key such as app or example.com/team',
+)
+const labelValue = matching(
+  /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/,
+  63,
+  'a label value: letters, digits, "-", "_", ".", at most 63',
+)
+
+export const labels = textMap(qualifiedName, labelValue)
+export const annotations = textMap(
+  qualifiedName,
+  z.string({ error: 'text' }).max(65_536, { error: 'text of at most 65536 characters' }),
+)
+
+const written = {
+  labels: labels.default({}),
+  annotations: annotations.default({}),
+  /** Only to tell which of two policies or routes is older. */
+  creationTimestamp: z.iso.datetime({ offset: true, error: 'a time such as 2026-01-31T12:00:00Z' }).optional(),
+  // What an API server adds and nobody writes; taken so that `kubectl get -o yaml` can be read back.
+  uid: z.unknown().optional(),
+  resourceVersion: z.unknown().optional(),
+  generation: z.unknown().optional(),
+  managedFields: z.unknown().optional(),
+}
+
+export function metadata<N extends z.ZodType<string, string>>(name: N) {
+  return fields({ name, namespace: labelName.default('default'), ...written })
+}
+
+/** Of an object that lies in no namespace. */
+export function meshWideMetadata<N extends z.ZodType<string, string>>(name: N) {
+  return fields({ name, ...written })
+}
+
+/** A kind: what every document has. `status` is what a control plane wrote: taken and not looked at. */
+export function kind<A extends string, K extends string, M extends z.ZodType, S extends z.ZodType>(parts: {
+  apiVersion: A
+  kind: K
+  metadata: M
+  spec: S
+}) {
+  return fields({
+    apiVersion: z.literal(parts.apiVersion),
+    kind: z.literal(parts.kind),
+    metadata: parts.metadata,
+    spec: parts.spec,
+    status: z.unknown().optional(),
+  })
+}
+
+/** Adds an issue to each item whose key was there before. */
+export function noRepeats<T>(keyOf: (item: T) => string | undefined, field: string) {
+  return (items: readonly T[], context: z.core.$RefinementCtx) => {
+    const seen = new Set<string>()
+    for (const [index, item] of items.entries()) {
+      const key = keyOf(item)
+      if (key === undefined) continue
+      if (seen.has(key)) refuse(context, [index, field], `a ${field} that no other item has`, `"${key}" a second time`)
+      seen.add(key)
+    }
+  }
+}
+
+/** A cross-field mistake: `found` replaces the plain value in the text. */
+export function refuse(context: z.core.$RefinementCtx, path: PropertyKey[], want: string, found?: string): void {
+  context.issues.push({ code: 'custom', path, message: want, input: undefined, params: { found } })
+}

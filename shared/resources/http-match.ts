@@ -1,0 +1,61 @@
+// HTTPRouteMatch of the Gateway API v1.6 (apis/v1/httproute_types.go), with its own limits.
+import { z } from 'zod'
+import { fields, list, matching, oneOf, refuse } from './fields.ts'
+import { regexMistake } from './regex.ts'
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const
+const PATH_CHARACTERS = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/
+const PATH_WANT = 'a path that begins with "/", has no "//", "/./", "/../", "%2F" or "#", and no query'
+
+const path = fields({
+  type: oneOf('Exact', 'PathPrefix', 'RegularExpression').default('PathPrefix'),
+  value: z
+    .string({ error: 'a path such as /api' })
+    .max(1024, { error: 'a path of at most 1024 characters' })
+    .default('/'),
+}).superRefine((match, context) => {
+  if (match.type === 'RegularExpression') return checkRegex(match.value, context)
+  if (!isPlainPath(match.value)) refuse(context, ['value'], PATH_WANT)
+})
+
+function isPlainPath(value: string): boolean {
+  if (!value.startsWith('/') || !PATH_CHARACTERS.test(value)) return false
+  return !/\/\/|\/\.\/|\/\.\.\/|\/\.\.?$|%2f/i.test(value)
+}
+
+function checkRegex(value: string, context: z.core.$RefinementCtx): void {
+  const mistake = regexMistake(value)
+  if (mistake !== undefined) refuse(context, ['value'], mistake)
+}
+
+const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
+
+function namedMatch(valueLimit: number, example: string) {
+  const want = `text of 1 to ${valueLimit} characters`
+  return fields({
+    type: oneOf('Exact', 'RegularExpression').default('Exact'),
+    name: matching(TOKEN, 256, `a name such as ${example}`),
+    value: z.string({ error: want }).min(1, { error: want }).max(valueLimit, { error: want }),
+  }).superRefine((match, context) => {
+    if (match.type === 'RegularExpression') checkRegex(match.value, context)
+  })
+}
+
+function namedMatches(item: ReturnType<typeof namedMatch>, keyOf: (name: string) => string) {
+  return list(item, 0, 16).superRefine((items, context) => {
+    const seen = new Set<string>()
+    for (const [index, { name }] of items.entries()) {
+      if (seen.has(keyOf(name)))
+        refuse(context, [index, 'name'], 'each name once (a match can hold only one value)', `"${name}" a second time`)
+      seen.add(keyOf(name))
+    }
+  })
+}
+
+export const httpMatch = fields({
+  path: path.optional(),
+  headers: namedMatches(namedMatch(4096, 'x-user'), (name) => name.toLowerCase()).optional(),
+  queryParams: namedMatches(namedMatch(1024, 'version'), (name) => name).optional(),
+  method: z.enum(METHODS, { error: `one of ${METHODS.join(', ')}` }).optional(),
+})
+export type HttpMatch = z.infer<typeof httpMatch>

@@ -1,0 +1,101 @@
+// HTTPRoute of the Gateway API v1.6 with Services as parents (GAMMA), with its own limits.
+import { z } from 'zod'
+import { parseDuration } from '#shared/settings.ts'
+import {
+  duration,
+  fields,
+  kind,
+  labelName,
+  list,
+  metadata,
+  noRepeats,
+  portNumber,
+  refuse,
+  subdomainName,
+  wholeNumber,
+} from './fields.ts'
+import { httpMatch } from './http-match.ts'
+
+const CORE = 'group: "" (Service is of the core group)'
+
+const parentRef = fields({
+  group: z.literal('', { error: CORE }),
+  kind: z.literal('Service', { error: 'Service (a Gateway as parent is not supported yet)' }),
+  namespace: labelName.optional(),
+  name: labelName,
+  /** The name of a port of the Service. */
+  sectionName: subdomainName.optional(),
+  port: portNumber.optional(),
+})
+
+const backendRef = fields(
+  {
+    group: z.literal('', { error: CORE }).default(''),
+    kind: z.literal('Service', { error: 'Service (other kinds are not supported yet)' }).default('Service'),
+    namespace: labelName.optional(),
+    name: labelName,
+    port: portNumber,
+    weight: wholeNumber(0, 1_000_000).default(1),
+  },
+  ['filters'],
+)
+
+const timeouts = fields({
+  /** "0s": none. */
+  request: duration.optional(),
+  backendRequest: duration.optional(),
+}).superRefine((given, context) => {
+  const request = parseDuration(given.request ?? '') ?? 0
+  const backend = parseDuration(given.backendRequest ?? '') ?? 0
+  if (request > 0 && backend > request) {
+    refuse(
+      context,
+      ['backendRequest'],
+      `at most timeouts.request (${given.request})`,
+      JSON.stringify(given.backendRequest),
+    )
+  }
+})
+
+const rule = fields(
+  {
+    name: subdomainName.optional(),
+    /** Empty means everything. */
+    matches: list(httpMatch, 0, 64).default([]),
+    backendRefs: list(backendRef, 0, 16).default([]),
+    timeouts: timeouts.optional(),
+  },
+  ['filters', 'retry', 'sessionPersistence'],
+)
+
+const MOST_MATCHES = 128
+
+const spec = fields(
+  {
+    parentRefs: list(parentRef, 1, 32),
+    // The Gateway API says: ignored for a Service as parent. A match on the Host header is a header match.
+    hostnames: list(
+      z.string({ error: 'text' }).max(253, { error: 'text of at most 253 characters' }),
+      0,
+      16,
+    ).optional(),
+    rules: list(rule, 1, 16)
+      .superRefine(noRepeats((item) => item.name, 'name'))
+      .superRefine((rules, context) => {
+        const total = rules.reduce((sum, item) => sum + item.matches.length, 0)
+        if (total > MOST_MATCHES)
+          refuse(context, [], `at most ${MOST_MATCHES} matches in all rules together`, `${total} matches`)
+      })
+      .prefault([{}]),
+  },
+  ['useDefaultGateways'],
+)
+
+export const httpRouteSchema = kind({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata: metadata(subdomainName),
+  spec,
+})
+export type HttpRouteResource = z.infer<typeof httpRouteSchema>
+export type HttpRouteRule = HttpRouteResource['spec']['rules'][number]

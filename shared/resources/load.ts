@@ -1,0 +1,129 @@
+// From files to checked resources, or to every mistake with its place. The one way in for YAML: CLI and control plane both use it.
+import { explain, wantByDefault } from './explain.ts'
+import { describeResource, KINDS, type Kind, type Resource, type ResourceOf } from './kinds.ts'
+import { nearest } from './nearest.ts'
+import { parseYaml, type YamlDocument } from './parse-yaml.ts'
+import { describeValue, type Problem } from './problem.ts'
+
+export interface SourceFile {
+  readonly path: string
+  readonly text: string
+}
+
+export interface Loaded<R extends Resource = Resource> {
+  readonly resource: R
+  /** "HTTPRoute shop/catalog" */
+  readonly name: string
+  readonly file: string
+  /** Where the document begins, counted from 1. */
+  readonly line: number
+}
+
+export interface LoadResult {
+  readonly documents: readonly Loaded[]
+  /** Empty: everything is right. Otherwise nothing of it should be put in force. */
+  readonly problems: readonly Problem[]
+}
+
+export function loadDocuments(files: readonly SourceFile[]): LoadResult {
+  const documents: Loaded[] = []
+  const problems: Problem[] = []
+  for (const { path: file, text } of files) {
+    const parsed = parseYaml(file, text)
+    problems.push(...parsed.problems)
+    for (const [index, document] of parsed.documents.entries()) {
+      const result = check(file, document, index)
+      if ('resource' in result) documents.push(result)
+      else problems.push(...result.problems)
+    }
+  }
+  problems.push(...findClashes(documents))
+  return { documents, problems }
+}
+
+/** The resources of one kind, in the order of the files. */
+export function ofKind<K extends Kind>(documents: readonly Loaded[], kind: K): readonly ResourceOf<K>[] {
+  return documents
+    .map(({ resource }) => resource)
+    .filter((resource): resource is ResourceOf<K> => resource.kind === kind)
+}
+
+function check(file: string, document: YamlDocument, index: number): Loaded | { problems: Problem[] } {
+  const { value } = document
+  const object = describeUnchecked(value, index)
+  const kind = kindOf(value)
+  if (typeof kind !== 'string')
+    return { problems: [{ file, ...document.placeOf([kind.path], false), object, ...kind }] }
+  const result = KINDS[kind].schema.safeParse(value, { error: wantByDefault })
+  if (result.success)
+    return { resource: result.data, name: describeResource(result.data), file, line: document.place.line }
+  const problems = result.error.issues.flatMap((issue) => explain(issue, value))
+  return {
+    problems: problems.map(({ path, isName, text }) => ({ file, ...document.placeOf(path, isName), object, ...text })),
+  }
+}
+
+function kindOf(value: unknown): Kind | { path: string; found: string; want: string } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { path: '', found: describeValue(value), want: 'an object with apiVersion, kind, metadata and spec' }
+  }
+  const { apiVersion, kind } = value as { apiVersion?: unknown; kind?: unknown }
+  const names = Object.keys(KINDS) as Kind[]
+  const known = names.find((name) => name === kind)
+  if (known === undefined) {
+    const meant = typeof kind === 'string' ? nearest(kind, names) : undefined
+    return {
+      path: 'kind',
+      found: describeValue(kind),
+      want: meant === undefined ? `one of ${names.join(', ')}` : `"${meant}" (known: ${names.join(', ')})`,
+    }
+  }
+  if (apiVersion === KINDS[known].apiVersion) return known
+  return { path: 'apiVersion', found: describeValue(apiVersion), want: `${KINDS[known].apiVersion} for kind ${known}` }
+}
+
+/** The name of an object that may be wrong in any way. */
+function describeUnchecked(value: unknown, index: number): string {
+  const fallback = `document ${index + 1}`
+  if (typeof value !== 'object' || value === null) return fallback
+  const { kind, metadata } = value as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } | null }
+  if (typeof kind !== 'string' || typeof metadata?.name !== 'string') return fallback
+  const namespace = typeof metadata.namespace === 'string' ? metadata.namespace : 'default'
+  const name = kind === 'Mesh' ? metadata.name : `${namespace}/${metadata.name}`
+  return `${kind} ${name}`.slice(0, 200)
+}
+
+/** Two of one name; two meshes; two workloads whose pods would have one name. */
+function findClashes(documents: readonly Loaded[]): Problem[] {
+  const problems: Problem[] = []
+  const first = new Map<string, Loaded>()
+  const clash = (key: string, document: Loaded, found: string, want: string) => {
+    const other = first.get(key)
+    if (other === undefined) return void first.set(key, document)
+    const { file, line, name } = document
+    problems.push({
+      file,
+      line,
+      column: 1,
+      object: name,
+      path: 'metadata.name',
+      found: `${found} (the other: ${other.file}:${other.line})`,
+      want,
+    })
+  }
+  for (const document of documents) {
+    const { kind, metadata } = document.resource
+    const before = problems.length
+    clash(document.name, document, 'the same object a second time', 'each object once')
+    if (problems.length > before) continue
+    if (kind === 'Mesh') clash('Mesh', document, 'a second Mesh', 'one Mesh')
+    if (kind === 'Workload')
+      clash(
+        `pod ${metadata.name}`,
+        document,
+        'a Workload of this name in another namespace',
+        'a name of its own: pods of one machine share one list of names',
+      )
+  }
+  return problems
+}
