@@ -117,6 +117,13 @@ export const FAULTS = {
     text: 'the endpoint answered with something that is not HTTP',
     fix: 'Check the appProtocol of the port.',
   },
+  TRY_TIMEOUT: {
+    status: 504,
+    grpc: 4,
+    retry: true,
+    text: 'the endpoint did not begin to answer within retries.perTryTimeout of the policy',
+    fix: 'Raise the timeout of the TrafficPolicy or make the service faster.',
+  },
   REQUEST_TIMEOUT: {
     status: 504,
     grpc: 4,

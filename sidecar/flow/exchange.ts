@@ -8,6 +8,8 @@ import type { FaultCode } from './error.ts'
 import type { Fields, HttpStream, ResetCode } from './stream.ts'
 import type { Lease } from './upstream.ts'
 
+export type { Span }
+
 /** One try. */
 export interface Attempt {
   readonly lease: Lease
@@ -16,6 +18,8 @@ export interface Attempt {
   readonly startedAt: number
   /** Status of the endpoint's final head; 0 before. */
   status: number
+  /** True on a connection that carried requests before: it may have gone stale. */
+  isReused: boolean
   span: Span | null
 }
 
@@ -49,15 +53,19 @@ export interface Exchange {
   hasLeft: boolean
   /** True once a byte of an answer went down: nothing can be retried any more. */
   isAnswered: boolean
+  /** Set by a step that says retry: how long to wait before that try; 0: at once. */
+  retryDelayMs: number
   span: Span | null
   generation: number
   /** Goes on after a step said wait; a stale generation does nothing. */
   proceed(generation: number): void
   /** Ends it with our own answer, or a reset where the answer has begun. */
   fail(code: FaultCode, detail?: string): void
+  /** Ends the current try alone, as failed with that code: onAttemptFailed may then make another. */
+  failAttempt(code: FaultCode): void
 }
 
-/** wait: the step calls proceed() later. retry: make a further try (only from onResponse and onReset). */
+/** wait: the step calls proceed() later. retry: make a further try (only from onResponse and onAttemptFailed). */
 export type Verdict = 'continue' | 'answered' | 'wait' | 'retry'
 
 /** The steps of a route are an array made when the configuration arrives; a request walks it with an index. */

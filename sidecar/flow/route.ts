@@ -1,0 +1,25 @@
+// What a request was resolved to: made when configuration arrives, shared by all requests that match.
+import type { Decision, RequestFacts, RequestPolicy } from '#shared/decide/config.ts'
+import type { FlowError } from './error.ts'
+import type { Step } from './exchange.ts'
+import type { HttpClientConnection } from './stream.ts'
+import type { Endpoint, Lease } from './upstream.ts'
+
+/** The endpoints of one backend with their connections. */
+export interface UpstreamGroup {
+  lease(hash: number, tried: readonly Endpoint[]): Lease | undefined
+  /** Calls done at once when an idle connection exists. Returns the way to cancel. */
+  acquire(endpoint: Endpoint, done: AcquireDone): () => void
+}
+
+export type AcquireDone = (error: FlowError | null, connection: HttpClientConnection | null, isReused: boolean) => void
+
+export interface Route {
+  readonly decision: Decision
+  readonly policy: RequestPolicy
+  readonly steps: readonly Step[]
+  /** null exactly when the decision is to refuse. */
+  readonly upstream: UpstreamGroup | null
+}
+
+export type Resolve = (facts: RequestFacts) => Route

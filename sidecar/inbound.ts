@@ -1,0 +1,168 @@
+// The inbound path: what reaches this pod. Read it top to bottom, then open the folder of a step.
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Accepted, Addressed, Secured } from '#flow/connection.ts'
+import { FlowError } from '#flow/error.ts'
+import type { Sink } from '#flow/event.ts'
+import { choose, type Handler, type Layer, Path } from '#flow/layer.ts'
+import type { Resolve } from '#flow/route.ts'
+import type { Address } from '#shared/address.ts'
+import type { Clock } from '#shared/clock.ts'
+import type { MtlsMode } from '#shared/decide/config.ts'
+import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
+import { type AccountParts, accountFor, addressOf, type Ending } from './accept/account.ts'
+import { type OriginalDestination, recoverDestination } from './accept/destination.ts'
+import { judgeInbound, type MeshHello } from './detect/mesh-hello.ts'
+import { type Peeked, peek } from './detect/peek.ts'
+import type { Spoken } from './detect/protocol.ts'
+import { relayBytes } from './relay/bytes.ts'
+import type { ExchangeContext } from './relay/exchange.ts'
+import { firstSpeaker } from './relay/first-speaker.ts'
+
+export type MeshAlpn = 'weft/http1' | 'weft/tcp'
+
+export interface InboundParts extends AccountParts {
+  readonly originalDestination: OriginalDestination
+  readonly ownPorts: readonly number[]
+  readonly silenceMs: number
+  /** undefined until discovery has told: treated as Strict. */
+  readonly mode: () => MtlsMode | undefined
+  readonly declared: (port: number) => 'http' | 'opaque' | 'detect'
+  readonly serviceOf: (port: number) => string | null
+  readonly terminate: (
+    socket: Socket,
+    head: Buffer,
+    signal: AbortSignal,
+  ) => Promise<{ readonly stream: Duplex; readonly peer: SpiffeId; readonly alpn: MeshAlpn }>
+  /** To the application, at the pod's own address. */
+  readonly dial: (address: Address, signal: AbortSignal) => Promise<Duplex>
+  readonly resolveFor: (destination: Address) => Resolve
+  readonly serveHttp: (stream: Duplex, head: Buffer, context: ExchangeContext) => Promise<void>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly emit: Sink
+  readonly answer: ExchangeContext['answer']
+}
+
+interface Opened extends Secured {
+  readonly spoken: Spoken
+  readonly head: Buffer
+  /** The application, where it has been dialled already. */
+  readonly server?: Duplex
+}
+
+// A mesh peer sends its ClientHello at once; whoever is silent for longer is none.
+const HELLO_TIMEOUT_MS = 10_000
+const NOTHING = Buffer.alloc(0)
+
+export interface Inbound {
+  readonly handler: Handler<Accepted, void>
+  /** A connection of this very pod to itself: no wire, so no TLS; its identity is our own. */
+  acceptLocal(stream: Duplex, destination: Address, alpn: MeshAlpn, self: SpiffeId | null): void
+}
+
+export function buildInbound(parts: InboundParts): Inbound {
+  const relay = choose<Opened, 'http' | 'bytes', Ending>(({ spoken }) => (spoken === 'http/1.1' ? 'http' : 'bytes'), {
+    http: serveRequests(parts),
+    bytes: relayToApplication(parts),
+  })
+  const path = Path.from<Accepted, Ending>()
+    .through(recoverDestination(parts.originalDestination, parts.ownPorts))
+    .through(requireIdentity(parts))
+    .to(relay)
+  return {
+    handler: accountFor(parts, path),
+    acceptLocal(stream, destination, alpn, self) {
+      const spoken = alpn === 'weft/http1' ? 'http/1.1' : 'opaque'
+      const { signal } = new AbortController()
+      // What is written for a stream needs of the socket only its addresses, which a local one has not.
+      const local = { socket: stream as Socket, direction: 'inbound', signal, destination } as const
+      relay({ ...local, stream, peer: self, spoken, head: NOTHING }).catch((error: unknown) => {
+        if (!(error instanceof FlowError)) parts.onBug(error)
+        stream.destroy()
+      })
+    },
+  }
+}
+
+/** Mutual TLS of the mesh is terminated; anything else is what the mode of this workload says. */
+function requireIdentity(parts: InboundParts): Layer<Addressed, Opened, Ending> {
+  return (next) => async (input) => {
+    const mode = parts.mode() ?? 'Strict'
+    const first = await peek(input.socket, {
+      judge: judgeInbound,
+      waitMs: mode === 'Strict' ? HELLO_TIMEOUT_MS : parts.silenceMs,
+      signal: input.signal,
+    })
+    if (first.verdict === 'mesh') return next(await terminated(parts, input, first.head))
+    if (mode === 'Strict') throw new FlowError('STRICT_MTLS')
+    const isSilent = first.verdict === null && first.head.length === 0 && !first.isEnded
+    if (isSilent) return next(await dialFirst(parts, input))
+    return next(inClear(parts, input, first))
+  }
+}
+
+async function terminated(parts: InboundParts, input: Addressed, head: Buffer): Promise<Opened> {
+  const { stream, peer, alpn } = await parts.terminate(input.socket, head, input.signal)
+  return { ...input, stream, peer, spoken: alpn === 'weft/http1' ? 'http/1.1' : 'opaque', head: NOTHING }
+}
+
+function inClear(parts: InboundParts, input: Addressed, heard: Peeked<Spoken | MeshHello>): Opened {
+  const declared = parts.declared(input.destination.port)
+  const verdict = heard.verdict === null || heard.verdict === 'mesh' ? 'opaque' : heard.verdict
+  const spoken = declared === 'opaque' ? 'opaque' : verdict
+  return { ...input, stream: input.socket, peer: null, spoken, head: heard.head }
+}
+
+/** Permissive and silent: perhaps the application speaks first. A mesh peer that was only slow is still terminated. */
+async function dialFirst(parts: InboundParts, input: Addressed): Promise<Opened> {
+  const server = await parts.dial(input.destination, input.signal)
+  const listen = (signal: AbortSignal) =>
+    peek(input.socket, {
+      judge: judgeInbound,
+      waitMs: Number.POSITIVE_INFINITY,
+      signal: AbortSignal.any([signal, input.signal]),
+    })
+  const first = await firstSpeaker(server, listen)
+  if (first.who === 'server') {
+    return { ...input, stream: input.socket, peer: null, spoken: 'opaque', head: NOTHING, server }
+  }
+  if (first.heard.verdict === 'mesh') {
+    server.destroy()
+    return terminated(parts, input, first.heard.head)
+  }
+  const opened = inClear(parts, input, first.heard)
+  if (opened.spoken !== 'http/1.1') return { ...opened, server }
+  server.destroy()
+  return opened
+}
+
+function serveRequests(parts: InboundParts): Handler<Opened, Ending> {
+  return async ({ stream, socket, head, destination, peer }) => {
+    const service = parts.serviceOf(destination.port)
+    await parts.serveHttp(stream, head, {
+      direction: 'inbound',
+      destination,
+      source: addressOf(socket.remoteAddress, socket.remotePort),
+      service,
+      peer,
+      clock: parts.clock,
+      random: parts.random,
+      resolve: parts.resolveFor(destination),
+      emit: parts.emit,
+      answer: parts.answer,
+    })
+    const { bytesRead: bytesSent = 0, bytesWritten: bytesReceived = 0 } = socket
+    return { protocol: 'http/1.1', destination, service, endpoint: destination, peer, bytesSent, bytesReceived }
+  }
+}
+
+function relayToApplication(parts: InboundParts): Handler<Opened, Ending> {
+  return async ({ stream, head, destination, peer, spoken, server, signal }) => {
+    const application = server ?? (await parts.dial(destination, signal))
+    const { bytesSent, bytesReceived } = await relayBytes(stream, application, { head, idleTimeoutMs: null, signal })
+    const protocol = spoken === 'silent' ? 'opaque' : spoken
+    const service = parts.serviceOf(destination.port)
+    return { protocol, destination, service, endpoint: destination, peer, bytesSent, bytesReceived }
+  }
+}

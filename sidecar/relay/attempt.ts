@@ -1,0 +1,93 @@
+// One try of a request: the upstream half of an exchange. It tells its exchange what happens and then falls silent.
+import type { FaultCode, FlowError } from '#flow/error.ts'
+import type { Attempt, Span } from '#flow/exchange.ts'
+import type { UpstreamGroup } from '#flow/route.ts'
+import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
+import type { Lease } from '#flow/upstream.ts'
+
+/** What a try reports; each call names the try, since an abandoned one may still speak for a moment. */
+export interface AttemptOwner {
+  onConnected(attempt: UpstreamHalf): void
+  onAttemptHead(attempt: UpstreamHalf, fields: Fields, end: boolean): void
+  onAttemptData(bytes: Uint8Array, from: number, to: number, end: boolean): void
+  onAttemptTrailers(fields: Fields): void
+  onAttemptFailed(attempt: UpstreamHalf, code: FaultCode): void
+  onAttemptDrain(): void
+}
+
+const FAULT_OF_RESET: Record<ResetCode, FaultCode> = {
+  refused: 'CONNECT_FAILED',
+  closed: 'UPSTREAM_CLOSED',
+  cancel: 'UPSTREAM_CLOSED',
+  protocol: 'UPSTREAM_PROTOCOL',
+  timeout: 'REQUEST_TIMEOUT',
+  internal: 'INTERNAL',
+}
+
+export class UpstreamHalf implements Attempt, StreamEvents {
+  readonly lease: Lease
+  readonly startedAt: number
+  upstream: HttpStream | null = null
+  status = 0
+  isReused = false
+  span: Span | null = null
+  /** No event of this try counts any more. */
+  isOver = false
+  readonly #owner: AttemptOwner
+  #cancel: (() => void) | null = null
+
+  constructor(owner: AttemptOwner, lease: Lease, startedAt: number) {
+    this.#owner = owner
+    this.lease = lease
+    this.startedAt = startedAt
+  }
+
+  connect(group: UpstreamGroup): void {
+    let isDone = false
+    const cancel = group.acquire(this.lease.endpoint, (error, connection, isReused) => {
+      isDone = true
+      this.#onAcquired(error, connection, isReused)
+    })
+    if (!isDone) this.#cancel = cancel
+  }
+
+  #onAcquired(error: FlowError | null, connection: HttpClientConnection | null, isReused: boolean): void {
+    this.#cancel = null
+    if (this.isOver) return
+    if (connection === null) return this.#owner.onAttemptFailed(this, error?.code ?? 'CONNECT_FAILED')
+    this.isReused = isReused
+    this.upstream = connection.open(this)
+    this.#owner.onConnected(this)
+  }
+
+  /** Gives the try up, whatever it is doing. */
+  abandon(code: ResetCode): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#cancel?.()
+    this.#cancel = null
+    this.upstream?.reset(code)
+  }
+
+  onHead(fields: Fields, end: boolean): void {
+    if (!this.isOver) this.#owner.onAttemptHead(this, fields, end)
+  }
+
+  onData(bytes: Uint8Array, from: number, to: number, end: boolean): void {
+    if (!this.isOver) this.#owner.onAttemptData(bytes, from, to, end)
+  }
+
+  onTrailers(fields: Fields): void {
+    if (!this.isOver) this.#owner.onAttemptTrailers(fields)
+  }
+
+  onReset(code: ResetCode): void {
+    if (this.isOver) return
+    this.upstream = null
+    this.#owner.onAttemptFailed(this, FAULT_OF_RESET[code])
+  }
+
+  onDrain(): void {
+    if (!this.isOver) this.#owner.onAttemptDrain()
+  }
+}
