@@ -1,0 +1,81 @@
+// TLS 1.3 with client certificates in front of gRPC, by node:tls itself: grpc-js cannot change a certificate under way nor demand
+// TLS 1.3. A new identity is shown to new connections; those that are open live on.
+import { constants } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type TLSSocket } from 'node:tls'
+import type { Address } from '#shared/address.ts'
+import type { SvidIdentity } from '#shared/identity/svid.ts'
+import type { Log } from '#shared/log.ts'
+import { until, type Watch } from '#shared/watch.ts'
+
+export interface MutualTlsOptions {
+  readonly identity: Watch<SvidIdentity | undefined>
+  readonly maxConnections: number
+  readonly log: Log
+  /** Called with a socket whose peer has proven a certificate under the roots of the identity. */
+  onConnection(socket: TLSSocket): void
+}
+
+export interface MutualTlsListener {
+  readonly address: Address
+  close(): void
+}
+
+const HANDSHAKE_MS = 10_000
+
+const contextOf = (identity: SvidIdentity) => ({
+  key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
+  cert: identity.chain,
+  ca: identity.roots,
+  minVersion: 'TLSv1.3' as const,
+  // A resumed session is not held to the roots of today, and a stream that lives for hours gains nothing by one.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+})
+
+/** Listens when the first identity is there; rejects when the address cannot be had or the signal aborts first. */
+export async function listenMutualTls(
+  options: MutualTlsOptions,
+  at: Address,
+  signal: AbortSignal,
+): Promise<MutualTlsListener> {
+  const first = await until(options.identity, (identity) => identity !== undefined, signal)
+  const server = createServer({
+    ...contextOf(first),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['h2'],
+    handshakeTimeout: HANDSHAKE_MS,
+  })
+  server.maxConnections = options.maxConnections
+  server.on('secureConnection', (socket) => {
+    socket.on('error', (error) => options.log.debug({ err: error }, 'a connection of a sidecar broke'))
+    if (socket.alpnProtocol === 'h2') options.onConnection(socket)
+    else socket.destroy()
+  })
+  server.on('tlsClientError', (error, socket) => {
+    options.log.info(
+      { peer: socket.remoteAddress, reason: error.message },
+      'refused a connection without a fit certificate',
+    )
+  })
+  const stop = options.identity.subscribe((next) => {
+    if (next !== undefined) server.setSecureContext(contextOf(next))
+  })
+  server.listen(at.port, at.host)
+  try {
+    await once(server, 'listening', { signal })
+  } catch (error) {
+    stop()
+    server.close()
+    throw error
+  }
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : at.port
+  return {
+    address: { host: at.host, port },
+    close() {
+      stop()
+      server.close()
+    },
+  }
+}

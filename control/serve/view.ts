@@ -1,0 +1,21 @@
+// What serving needs of the compiled model, and no more: tests hand in a few lines instead of a mesh.
+import type { EndpointState, Family } from '#shared/contract/discovery.ts'
+import type { DestinationConfig, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
+
+export interface PodView {
+  readonly namespace: string
+  readonly serviceAccount: string
+}
+
+/** Immutable: a change of the configuration or of the world makes a new one, and what was computed from the old is dropped. */
+export interface ModelView {
+  /** Ranges of pods and services: no address outside them is of the mesh. */
+  readonly ranges: readonly string[]
+  pod(name: string): PodView | null
+  /** null: not of the mesh. `key` is the formatted address. What is seen follows from the caller's namespace. */
+  destination(key: string, callerNamespace: string): DestinationConfig | null
+  endpoints(backend: string, family: Family): readonly EndpointState[]
+  workload(pod: string): WorkloadConfig | null
+  /** Objects that act on a workload beyond those a configuration names itself (MeshPolicy). */
+  workloadObjects(pod: string): readonly ObjectRef[]
+}
