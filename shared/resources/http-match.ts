@@ -1,11 +1,12 @@
 // HTTPRouteMatch of the Gateway API v1.6 (apis/v1/httproute_types.go), with its own limits.
 import { z } from 'zod'
+import { canonicalPath } from '#shared/decide/facts.ts'
+import { regexMistake } from '#shared/decide/regex.ts'
 import { fields, list, matching, oneOf, refuse } from './fields.ts'
-import { regexMistake } from './regex.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const
 const PATH_CHARACTERS = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/
-const PATH_WANT = 'a path that begins with "/", has no "//", "/./", "/../", "%2F" or "#", and no query'
+const PATH_WANT = 'a path that begins with "/", has no "//", dot segments, "%2F", "%5C", "#" or query'
 
 const path = fields({
   type: oneOf('Exact', 'PathPrefix', 'RegularExpression').default('PathPrefix'),
@@ -20,7 +21,7 @@ const path = fields({
 
 function isPlainPath(value: string): boolean {
   if (!value.startsWith('/') || !PATH_CHARACTERS.test(value)) return false
-  return !/\/\/|\/\.\/|\/\.\.\/|\/\.\.?$|%2f/i.test(value)
+  return canonicalPath(value).isPathPlain
 }
 
 function checkRegex(value: string, context: z.core.$RefinementCtx): void {
