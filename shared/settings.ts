@@ -31,7 +31,9 @@ export const port = setting('a port, 1 to 65535', (value) =>
 )
 export const count = setting('a whole number', (value) => (/^\d{1,9}$/.test(value) ? Number(value) : undefined))
 export const milliseconds = setting('a duration such as 200ms, 30s or 1h', parseDuration)
-export const flag = setting('true or false', (value) => ({ true: true, false: false })[value])
+export const flag = setting('true or false', (value) =>
+  value === 'true' || value === 'false' ? value === 'true' : undefined,
+)
 export const list = setting('a list parted by commas', (value) =>
   value === '' ? [] : value.split(',').map((item) => item.trim()),
 )
