@@ -152,6 +152,13 @@ export const FAULTS = {
     text: 'a connection without mutual TLS reached a port that is Strict',
     fix: 'Mesh the caller, or set mode Permissive in a MeshPolicy for this workload.',
   },
+  CALLER_IDENTITY: {
+    status: 0,
+    grpc: 16,
+    retry: false,
+    text: 'the caller did not prove an identity of this mesh',
+    fix: 'The cause in the log says what was wrong; check the trust bundle and the clock of the caller: `weft status`.',
+  },
   NOT_REDIRECTED: {
     status: 0,
     grpc: 14,
