@@ -6,6 +6,7 @@ export interface SidecarConnection {
   readonly pod: string
   readonly identity: SpiffeId
   readonly software: string
+  readonly addresses: readonly string[]
   /** Milliseconds since 1970. */
   readonly connectedAt: number
   subscriptions(): readonly SubscriptionStatus[]
@@ -15,6 +16,7 @@ export interface SidecarStatus {
   readonly pod: string
   readonly identity: string
   readonly software: string
+  readonly addresses: readonly string[]
   readonly connectedAt: string
   readonly subscriptions: number
   /** Resources whose current version is not in force there. */
@@ -66,6 +68,7 @@ function statusOf(connection: SidecarConnection): SidecarStatus {
     pod: connection.pod,
     identity: connection.identity,
     software: connection.software,
+    addresses: connection.addresses,
     connectedAt: new Date(connection.connectedAt).toISOString(),
     subscriptions: subscriptions.length,
     lagging: subscriptions

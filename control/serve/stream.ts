@@ -169,6 +169,7 @@ function open(call: Call, parts: StreamParts, { peer, hello, view, life }: Openi
     pod: hello.pod,
     identity: peer.id,
     software: hello.software.slice(0, 100),
+    addresses: hello.addresses.slice(0, 8).map((address) => address.slice(0, 100)),
     connectedAt: parts.clock.wall(),
     subscriptions: () => session.status(),
   })

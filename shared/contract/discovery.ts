@@ -47,7 +47,7 @@ export interface Applied extends Held {
 
 export interface SidecarMessage {
   readonly message?: 'hello' | 'subscribe' | 'unsubscribe' | 'report'
-  readonly hello?: { readonly pod: string; readonly software: string }
+  readonly hello?: { readonly pod: string; readonly software: string; readonly addresses: readonly string[] }
   readonly subscribe?: { readonly resources: readonly Held[] }
   readonly unsubscribe?: { readonly resources: readonly Held[] }
   readonly report?: { readonly applied: readonly Applied[] }

@@ -27,7 +27,7 @@ describe('the contracts', () => {
   test('every field that a sidecar sends arrives as it was sent', () => {
     const held = { type: 'DESTINATION', name: '10.0.0.1:80', version: 'v1' } as const
     const messages: SidecarMessage[] = [
-      { message: 'hello', hello: { pod: 'web-0', software: '0.1.0' } },
+      { message: 'hello', hello: { pod: 'web-0', software: '0.1.0', addresses: ['10.0.0.1'] } },
       { message: 'subscribe', subscribe: { resources: [held, { type: 'WORKLOAD', name: 'web-0', version: '' }] } },
       { message: 'unsubscribe', unsubscribe: { resources: [held] } },
       { message: 'report', report: { applied: [{ ...held, error: 'no such algorithm' }] } },
