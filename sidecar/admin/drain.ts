@@ -1,0 +1,123 @@
+// The two stages in which a pod leaves. Stage one (preStop): inbound finishes, outbound works on, since the application
+// may still need it. Stage two (SIGTERM: the application is gone): outbound finishes shortly, then the process ends.
+import type { Clock } from '#shared/clock.ts'
+import { type Watch, Watched } from '#shared/watch.ts'
+import { json, type Page } from './http.ts'
+
+export type DrainState = 'serving' | 'draining' | 'drained' | 'stopping' | 'stopped'
+
+export interface DrainResult {
+  /** False: the limit was over first. */
+  readonly isIdle: boolean
+  /** What was still open at the end. */
+  readonly remaining: number
+}
+
+export interface DrainOptions {
+  readonly clock: Clock
+  /** How long stage one waits for inbound to become idle. */
+  readonly inboundLimitMs: number
+  /** Stage one lasts at least this long, for callers that have not heard yet that the pod leaves. */
+  readonly inboundMinimumMs?: number
+  /** How long stage two waits for what is left. */
+  readonly outboundLimitMs: number
+  /** Tells inbound connections to close when they are done. Called once. */
+  readonly closeInbound: () => void
+  /** Tells outbound connections to close when they are done. Called once. */
+  readonly closeOutbound: () => void
+  /** Requests and L4 connections in flight. */
+  readonly inboundActive: () => number
+  readonly outboundActive: () => number
+}
+
+export interface Drain {
+  readonly state: Watch<DrainState>
+  /** Stage one; further calls join the first. Resolves when inbound is idle or the limit is over. */
+  start(): Promise<DrainResult>
+  /** Stage two, with stage one if there was none. Resolves when the process may end; a second call resolves both at once. */
+  stop(): Promise<DrainResult>
+}
+
+const LOOK_EACH_MS = 50
+
+export function createDrain(options: DrainOptions): Drain {
+  const { clock } = options
+  const state = new Watched<DrainState>('serving')
+  const hurry = new AbortController()
+  let stageOne: Promise<DrainResult> | null = null
+  let stageTwo: Promise<DrainResult> | null = null
+
+  function beginClosingInbound(): void {
+    if (state.current !== 'serving') return
+    state.set('draining')
+    options.closeInbound()
+  }
+
+  async function drainInbound(): Promise<DrainResult> {
+    beginClosingInbound()
+    const minimumMs = options.inboundMinimumMs ?? 0
+    const result = await idle(
+      clock,
+      options.inboundActive,
+      { limitMs: options.inboundLimitMs, minimumMs },
+      hurry.signal,
+    )
+    if (state.current === 'draining') state.set('drained')
+    return result
+  }
+
+  async function stop(): Promise<DrainResult> {
+    beginClosingInbound()
+    state.set('stopping')
+    options.closeOutbound()
+    const active = () => options.inboundActive() + options.outboundActive()
+    const result = await idle(clock, active, { limitMs: options.outboundLimitMs, minimumMs: 0 }, hurry.signal)
+    state.set('stopped')
+    return result
+  }
+
+  return {
+    state,
+    start() {
+      stageOne ??= drainInbound()
+      return stageOne
+    },
+    stop() {
+      if (stageTwo !== null) hurry.abort()
+      stageTwo ??= stop()
+      return stageTwo
+    },
+  }
+}
+
+interface Limits {
+  readonly limitMs: number
+  readonly minimumMs: number
+}
+
+function idle(clock: Clock, active: () => number, limits: Limits, hurry: AbortSignal): Promise<DrainResult> {
+  const startedAt = clock.now()
+  return new Promise((resolve) => {
+    let cancel = () => {}
+    function finish(remaining: number): void {
+      cancel()
+      hurry.removeEventListener('abort', onHurry)
+      resolve({ isIdle: remaining === 0, remaining })
+    }
+    const onHurry = () => finish(active())
+    function look(): void {
+      const remaining = active()
+      const elapsedMs = clock.now() - startedAt
+      if ((remaining === 0 && elapsedMs >= limits.minimumMs) || elapsedMs >= limits.limitMs) finish(remaining)
+      else cancel = clock.after(LOOK_EACH_MS, look)
+    }
+    hurry.addEventListener('abort', onHurry, { once: true })
+    if (hurry.aborted) onHurry()
+    else look()
+  })
+}
+
+/** POST /drain: answers when stage one is over, so that a preStop hook may simply wait for it. */
+export function drainPage(drain: () => Promise<unknown>): Page {
+  return async () => json(200, { drained: true, result: (await drain()) ?? null })
+}
