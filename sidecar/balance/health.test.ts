@@ -8,7 +8,7 @@ import { createHealthTracker, judge } from './health.ts'
 const endpoint = makeEndpoint(1)
 const answered = (status: number): Outcome => ({ ok: status < 500, fault: null, status, durationMs: 1 })
 const failed = (fault: FaultCode): Outcome => ({ ok: false, fault, status: 0, durationMs: 1 })
-const abandoned: Outcome = { ok: true, fault: null, status: 0, durationMs: 1 }
+const abandoned: Outcome = { ok: false, fault: null, status: 0, durationMs: 1 }
 
 function start(consecutiveFailures = 3) {
   const clock = new ManualClock()
@@ -36,6 +36,7 @@ test.each<[Outcome, ReturnType<typeof judge>]>([
   [failed('IDLE_TIMEOUT'), 'neither'],
   [failed('DRAINING'), 'neither'],
   [abandoned, 'neither'],
+  [{ ...abandoned, ok: true }, 'success'],
 ])('%o says %s of the endpoint', (outcome, verdict) => {
   expect(judge(outcome)).toBe(verdict)
 })

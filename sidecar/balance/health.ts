@@ -41,11 +41,14 @@ const ENDPOINT_FAULTS: ReadonlySet<FaultCode> = new Set<FaultCode>([
   'REQUEST_TIMEOUT',
 ])
 
-/** success, failure, or neither: a client that left before the answer says nothing about the endpoint. */
+/**
+ * neither: a client that left before the answer says nothing about the endpoint (not ok, no fault, status 0), and so do
+ * faults that are not the endpoint's. A byte stream that was carried is ok with status 0.
+ */
 export function judge(outcome: Outcome): 'success' | 'failure' | 'neither' {
   if (outcome.fault !== null && ENDPOINT_FAULTS.has(outcome.fault)) return 'failure'
   if (outcome.status >= 500) return 'failure'
-  return outcome.status > 0 && outcome.fault === null ? 'success' : 'neither'
+  return outcome.ok ? 'success' : 'neither'
 }
 
 export function createHealthTracker(config: HealthConfig, clock: Clock): EjectingTracker {

@@ -24,6 +24,7 @@ export interface Picker {
 export type Balancer = (fit: readonly Endpoint[]) => Picker
 
 export interface Outcome {
+  /** It served. Neither ok nor a fault nor a status: abandoned by the client before the answer, which tells nothing. */
   readonly ok: boolean
   /** Local or transport failure, or null. */
   readonly fault: FaultCode | null
