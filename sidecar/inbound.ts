@@ -18,8 +18,7 @@ import type { Spoken } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
 import type { ExchangeContext } from './relay/exchange.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
-
-export type MeshAlpn = 'weft/http1' | 'weft/tcp'
+import type { MeshAlpn } from './secure/mesh-alpn.ts'
 
 export interface InboundParts extends AccountParts {
   readonly originalDestination: OriginalDestination

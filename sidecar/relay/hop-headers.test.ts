@@ -2,18 +2,26 @@ import { expect, test } from 'vitest'
 import { endToEnd, upgradeOf } from './hop-headers.ts'
 
 test('fields of one hop and those that Connection names do not travel', () => {
-  const fields = [':method', 'GET', 'Connection', 'close, X-Secret', 'x-secret', '1', 'Keep-Alive', '5', 'Accept', '*/*']
+  const fields = [
+    ':method',
+    'GET',
+    'Connection',
+    'close, X-Secret',
+    'x-secret',
+    '1',
+    'Keep-Alive',
+    '5',
+    'Accept',
+    '*/*',
+  ]
 
   expect(endToEnd(fields, false)).toEqual([':method', 'GET', 'Accept', '*/*'])
 })
 
 test('Connection cannot take away what a message needs', () => {
-  expect(endToEnd(['connection', 'content-length, host, cookie', 'content-length', '3', 'cookie', 'a=b'], false)).toEqual([
-    'content-length',
-    '3',
-    'cookie',
-    'a=b',
-  ])
+  expect(
+    endToEnd(['connection', 'content-length, host, cookie', 'content-length', '3', 'cookie', 'a=b'], false),
+  ).toEqual(['content-length', '3', 'cookie', 'a=b'])
 })
 
 test('TE travels only as trailers, and a claim of a client certificate never does', () => {
