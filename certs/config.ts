@@ -1,10 +1,24 @@
 // Every setting of certs with default and unit. main.ts hands in process.env, nobody else reads that.
-import { list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
+import { type Address, parseAddress } from '#shared/address.ts'
+import { milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+
+const listen: Setting<readonly Address[]> = {
+  variable: 'WEFT_LISTEN',
+  fallback: '127.0.0.1:15012,[::1]:15012',
+  want: 'addresses with ports parted by commas, such as 10.77.0.1:15012,[fd77::1]:15012',
+  about: 'Where to serve the signing call.',
+  parse(text) {
+    try {
+      return text.split(',').map((part) => parseAddress(part.trim()))
+    } catch {
+      return undefined
+    }
+  },
+}
 
 export const SETTINGS = {
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
-  listen: list('WEFT_LISTEN', '127.0.0.1,::1', 'IP addresses to listen on, parted by commas.'),
-  port: port('WEFT_PORT', '15012', 'Port of the signing service on each address.'),
+  listen,
   stateDir: text('WEFT_STATE_DIR', '/var/lib/weft', 'Where root.key and root.pem are kept for good.'),
   bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'Where the trust bundle is published, PEM.'),
   tokensFile: text(

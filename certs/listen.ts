@@ -88,7 +88,10 @@ function createTlsServer(options: ListenOptions, sockets: Set<Socket>, onSecured
     })
     if (count > CONNECTIONS_PER_SOURCE) refuse(socket, 'too many connections')
   })
-  server.on('tlsClientError', (error, socket) => refuse(socket, error.message))
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    // Who only looks whether the port answers has asked for nothing.
+    if (error.code !== 'ECONNRESET') refuse(socket, error.message)
+  })
   server.on('secureConnection', (socket) => {
     if (socket.alpnProtocol === 'h2') onSecured(socket)
     else refuse(socket, 'no HTTP/2 (ALPN)')

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Server } from '@grpc/grpc-js'
-import { type Address, canonicalHost } from '#shared/address.ts'
+import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
@@ -48,12 +48,13 @@ export async function startCerts(config: StartConfig, { clock, log }: CertsSurro
   const limit = createSourceLimit(clock)
   const Sign = createSignHandler({ authority, attestor, limit, lifetimeMs, clock, log })
   server.addService(loadContract('certificates').service, { Sign })
-  const addresses = config.listen.map((host) => ({ host: canonicalHost(host), port: config.port }))
   const onRefused = (source: string, reason: string) => log.warn({ source, reason }, 'refused a connection')
-  const listener = await listen({ server, addresses, identity: own.identity, onRefused }).catch((error: unknown) => {
-    own.close()
-    throw error
-  })
+  const listener = await listen({ server, addresses: config.listen, identity: own.identity, onRefused }).catch(
+    (error: unknown) => {
+      own.close()
+      throw error
+    },
+  )
   mkdirSync(dirname(config.bundleFile), { recursive: true })
   writeWhole(config.bundleFile, authority.bundle, 0o644)
   log.info({ addresses: listener.addresses, id, rootExpiresAt: authority.root.notAfter }, 'certs is ready')
