@@ -1,0 +1,247 @@
+// The opening side of an HTTP/1.1 connection: one request at a time, reused while both sides keep it. A byte that no request
+// asked for ends it: it would be read as the answer to the next one.
+import type { Duplex } from 'node:stream'
+import { removeField } from '#flow/fields.ts'
+import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
+import { BodyReader } from './body.ts'
+import { BodyWriter } from './body-writer.ts'
+import type { BodySink } from './chunked.ts'
+import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
+import { FieldLines } from './field-lines.ts'
+import { INTERIM_LIMIT_BYTES } from './limits.ts'
+import { Malformed, malformed } from './malformed.ts'
+import { Output } from './output.ts'
+import { HeadReader } from './parse.ts'
+import { ResponseHead } from './response-head.ts'
+import type { Pen } from './serialize.ts'
+
+const EMPTY = Buffer.alloc(0)
+
+/** Takes over a stream that is connected and silent. After a 101 onData and sendData carry the raw bytes of the tunnel. */
+export function connectHttp1(stream: Duplex): HttpClientConnection {
+  return new ClientConnection(stream)
+}
+
+class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodySink {
+  readonly output: Output
+  readonly pen: Pen
+  onIdle: () => void = () => {}
+  onGone: () => void = () => {}
+  readonly #stream: Duplex
+  readonly #head = new ResponseHead()
+  readonly #reader = new HeadReader(this.#head)
+  readonly #body = new BodyReader(this)
+  #current: ClientStream | null = null
+  #awaitsHead = false
+  #isReading = false
+  #isHeld = false
+  /** The connection ends with the answer that is being read. */
+  #closes = false
+  #isGone = false
+
+  constructor(stream: Duplex) {
+    this.#stream = stream
+    this.output = new Output(stream)
+    this.pen = { lines: new FieldLines(), body: new BodyWriter(this.output) }
+    stream.on('error', () => {})
+    stream.on('close', () => this.#onClose())
+    stream.on('drain', () => this.#current?.events.onDrain())
+    stream.on('end', () => this.#onEnd())
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    stream.resume()
+    if (stream.closed) process.nextTick(() => this.#onClose())
+  }
+
+  get isIdle(): boolean {
+    return (
+      this.#current === null && !this.#closes && !this.#isGone && !this.#stream.destroyed && !this.#stream.readableEnded
+    )
+  }
+
+  open(events: StreamEvents): HttpStream {
+    const stream = new ClientStream(this, events)
+    if (!this.isIdle) {
+      stream.isOver = true
+      queueMicrotask(() => stream.events.onReset('closed'))
+      return stream
+    }
+    this.#current = stream
+    this.#awaitsHead = true
+    return stream
+  }
+
+  destroy(): void {
+    this.#stream.destroy()
+    if (this.#stream.closed) this.#onClose()
+  }
+
+  // ---- reading
+
+  #onData(chunk: Buffer): void {
+    const stream = this.#current
+    if (stream === null) return this.destroy()
+    // Such as the 408 of a server that tires of an idle connection: nothing of ours was read.
+    if (!stream.hasSentHead) return this.#fail('closed')
+    this.#isReading = true
+    try {
+      this.#read(chunk)
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error
+      this.#fail('protocol')
+    } finally {
+      this.#isReading = false
+    }
+    if (this.#current !== null) this.#settle(this.#current)
+  }
+
+  #read(bytes: Buffer): void {
+    let at = 0
+    while (at < bytes.length) {
+      const stream = this.#current
+      if (stream === null) return
+      if (stream.isResponseOver) {
+        this.#closes = true
+        if (!stream.isRequestOver) this.#fail('protocol')
+        return
+      }
+      if (this.#awaitsHead) {
+        at = this.#reader.push(bytes, at)
+        if (at < 0) return
+        this.#onResponseHead(stream)
+      } else at = this.#body.push(bytes, at)
+    }
+  }
+
+  #onResponseHead(stream: ClientStream): void {
+    const head = this.#head
+    if (head.status === 101) return this.#switch(stream)
+    if (head.status < 200) return this.#tellInterim(stream)
+    this.#awaitsHead = false
+    if (!head.keepsAlive) this.#closes = true
+    const isBodyless = stream.isHead || head.status === 204 || head.status === 304
+    if (head.status === 204) removeField(head.fields, 'content-length')
+    if (!isBodyless) this.#beginBody()
+    const end = isBodyless || head.contentLength === 0
+    if (end) this.#endResponse(stream)
+    stream.events.onHead(head.fields, end)
+  }
+
+  /** RFC 9112 section 6.3: without either framing the end of the connection is the end of the body. */
+  #beginBody(): void {
+    const { isChunked, contentLength } = this.#head
+    if (isChunked) this.#body.beginChunked()
+    else if (contentLength >= 0) this.#body.beginLength(contentLength)
+    else {
+      this.#body.beginRest()
+      this.#closes = true
+    }
+  }
+
+  #tellInterim(stream: ClientStream): void {
+    stream.interimBytes += this.#reader.headSize
+    if (stream.interimBytes > INTERIM_LIMIT_BYTES) throw malformed('endless 1xx answers')
+    removeField(this.#head.fields, 'content-length')
+    stream.events.onHead(this.#head.fields, false)
+  }
+
+  #switch(stream: ClientStream): void {
+    const head = this.#head
+    if (!stream.hasUpgrade || !head.hasUpgrade || !stream.isRequestOver) throw malformed('a 101 that nobody asked for')
+    removeField(head.fields, 'content-length')
+    this.#awaitsHead = false
+    this.#closes = true
+    this.#body.beginRest()
+    this.pen.body.begin('rest')
+    stream.isTunnel = true
+    stream.isRequestOver = false
+    stream.events.onHead(head.fields, false)
+  }
+
+  onBody(bytes: Buffer, from: number, to: number, end: boolean): void {
+    const stream = this.#current as ClientStream
+    if (end) this.#endResponse(stream)
+    stream.events.onData(bytes, from, to, end)
+  }
+
+  onBodyTrailers(fields: Fields): void {
+    const stream = this.#current as ClientStream
+    this.#endResponse(stream)
+    stream.events.onTrailers(fields)
+  }
+
+  #endResponse(stream: ClientStream): void {
+    stream.isResponseOver = true
+    // The exchange may end in the event that follows: a reset after it must not close what is done.
+    if (stream.isRequestOver) stream.isOver = true
+  }
+
+  // ---- what the stream of the current request tells
+
+  onRequestOver(stream: ClientStream): void {
+    if (stream.isTunnel) this.output.end()
+    this.#settle(stream)
+  }
+
+  onGivenUp(stream: ClientStream, isInternal: boolean): void {
+    if (stream !== this.#current) return
+    this.#drop(stream)
+    if (isInternal) queueMicrotask(() => stream.events.onReset('internal'))
+  }
+
+  setHeld(stream: ClientStream, isHeld: boolean): void {
+    if (stream !== this.#current || this.#isHeld === isHeld) return
+    if (isHeld && stream.isResponseOver) return
+    this.#isHeld = isHeld
+    if (isHeld) this.#stream.pause()
+    else this.#stream.resume()
+  }
+
+  /** Once both halves are over the connection is free again, or ends. Never while bytes behind the answer may be waiting. */
+  #settle(stream: ClientStream): void {
+    if (this.#isReading || stream !== this.#current || !stream.isRequestOver || !stream.isResponseOver) return
+    stream.isOver = true
+    this.#current = null
+    if (this.#isHeld) {
+      this.#isHeld = false
+      this.#stream.resume()
+    }
+    // A tunnel closes by itself when both directions are out.
+    if (stream.isTunnel) return
+    if (this.#closes || this.#stream.readableLength > 0) this.destroy()
+    else if (this.isIdle) this.onIdle()
+  }
+
+  // ---- the end
+
+  #drop(stream: ClientStream): void {
+    stream.isOver = true
+    this.#current = null
+    this.#closes = true
+    this.#body.stop()
+    this.destroy()
+  }
+
+  #fail(code: ResetCode): void {
+    const stream = this.#current
+    if (stream === null) return this.destroy()
+    this.#drop(stream)
+    stream.events.onReset(code)
+  }
+
+  #onEnd(): void {
+    const stream = this.#current
+    if (stream === null) return this.destroy()
+    if (!this.#body.isRest) return this.#fail('closed')
+    this.#body.stop()
+    this.#endResponse(stream)
+    stream.events.onData(EMPTY, 0, 0, true)
+    this.#settle(stream)
+  }
+
+  #onClose(): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    if (this.#current !== null) this.#fail('closed')
+    this.onGone()
+  }
+}

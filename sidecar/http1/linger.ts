@@ -1,0 +1,21 @@
+// Closing without losing our last words: a socket closed over unread bytes sends a reset, and a reset can overtake the answer.
+import type { Duplex } from 'node:stream'
+import type { Clock } from '#shared/clock.ts'
+import { LINGER_MS } from './limits.ts'
+
+/**
+ * Ends our side and lets the peer read on while what it sends is thrown away by the caller. The time runs once the kernel has
+ * all our bytes: a slow reader of a long answer is never cut. Returns the way to cancel.
+ */
+export function lingerThenDestroy(stream: Duplex, clock: Clock): () => void {
+  let cancel = () => {}
+  const wait = () => {
+    cancel = clock.after(LINGER_MS, () => stream.destroy())
+  }
+  if (stream.writableFinished) wait()
+  else stream.once('finish', wait)
+  return () => {
+    stream.off('finish', wait)
+    cancel()
+  }
+}
