@@ -1,5 +1,6 @@
 // What the services of the shop share: an HTTP server that speaks JSON, says what it serves, and ends on SIGTERM.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
 export interface Reply {
   readonly status?: number
@@ -40,7 +41,7 @@ export function serve(name: string, handle: Handler): Server {
       console.log(`${name}: ${request.method} ${request.url} ${status} to ${request.socket.remoteAddress}`)
     }
   })
-  server.listen(port, () => console.log(`${name}: serves on port ${port}`))
+  server.listen(port, () => console.log(`${name}: serves on port ${(server.address() as AddressInfo).port}`))
   process.on('SIGTERM', () => {
     console.log(`${name}: ends`)
     server.close(() => process.exit(0))
