@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer, type TLSSocket } from 'node:tls'
 import type { Address } from '#shared/address.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
+import { MESH_TLS } from '#shared/identity/tls-settings.ts'
 import type { Log } from '#shared/log.ts'
 import { until, type Watch } from '#shared/watch.ts'
 
@@ -24,10 +25,10 @@ export interface MutualTlsListener {
 const HANDSHAKE_MS = 10_000
 
 const contextOf = (identity: SvidIdentity) => ({
+  ...MESH_TLS,
   key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
   cert: identity.chain,
   ca: identity.roots,
-  minVersion: 'TLSv1.3' as const,
   // A resumed session is not held to the roots of today, and a stream that lives for hours gains nothing by one.
   secureOptions: constants.SSL_OP_NO_TICKET,
 })

@@ -1,12 +1,11 @@
 // One stream to control: mutual TLS 1.3 in which control must prove its exact SPIFFE ID, then messages both ways until it ends.
-import { createSecureContext, type PeerCertificate } from 'node:tls'
-import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { Metadata, type ServiceError } from '@grpc/grpc-js'
 import type { Identity } from '#flow/identity.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { ControlMessage, SidecarMessage } from '#shared/contract/discovery.ts'
 import { loadContract } from '#shared/contract/load.ts'
+import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-client.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
-import { spiffeIdOf } from '#shared/identity/x509.ts'
 
 // Read when the module is loaded: later the process may not be able to (see load.ts).
 const DiscoveryClient = loadContract('discovery')
@@ -29,8 +28,7 @@ export interface Link {
 /** To reach control and be let in; how long control then takes to have a model is its own affair. */
 const CONNECT_MS = 5_000
 const OPTIONS = {
-  'grpc.ssl_target_name_override': 'control.weft.internal',
-  'grpc.enable_http_proxy': 0,
+  ...CHANNEL_OPTIONS,
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -43,7 +41,11 @@ const OPTIONS = {
 
 /** Throws when key and certificate do not fit each other; all else that goes wrong ends the link. */
 export function openLink(options: LinkOptions): Link {
-  const client = new DiscoveryClient(options.controlAddress, createCredentials(options), OPTIONS)
+  const client = new DiscoveryClient(
+    options.controlAddress,
+    channelCredentials({ roots: options.identity.roots, server: options.controlId, own: options.identity }),
+    OPTIONS,
+  )
   const call = client.Sync(new Metadata())
   let isOver = false
   const stop = () => {
@@ -70,26 +72,5 @@ export function openLink(options: LinkOptions): Link {
       if (!isOver) call.write(message)
     },
     close: stop,
-  }
-}
-
-function createCredentials({ identity, controlId }: LinkOptions) {
-  const context = createSecureContext({
-    ca: identity.roots,
-    cert: identity.chain,
-    key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
-    minVersion: 'TLSv1.3',
-  })
-  return credentials.createFromSecureContext(context, {
-    checkServerIdentity: (_, certificate) => checkControl(certificate, controlId),
-  })
-}
-
-function checkControl(certificate: PeerCertificate, controlId: SpiffeId): Error | undefined {
-  try {
-    const found = spiffeIdOf(certificate.raw)
-    return found === controlId ? undefined : new Error(`control must be ${controlId} and has proven to be ${found}`)
-  } catch (error) {
-    return new Error('control has shown a certificate that is no SVID', { cause: error })
   }
 }
