@@ -26,6 +26,9 @@ import { makeTokens, type Tokens } from './world.ts'
 const SIDECARS_AT_ONCE = 4
 const SIDECAR_TIMEOUT_MS = 60_000
 
+/** The host's name servers cannot be reached from a pod: each unknown name would wait for them, this way it fails at once. */
+const RESOLVER = '# made by weft up: the names of the mesh are in /etc/hosts, and there is no way out of it\n'
+
 export interface StartParts {
   readonly base: Environment
   readonly settings: SystemSettings
@@ -110,11 +113,12 @@ function writeTokens({ plan, paths }: Running, tokens: Tokens): void {
   }
 }
 
-/** `ip netns exec` shows this file as /etc/hosts. */
+/** `ip netns exec` shows these files in /etc. */
 function writeHosts(running: Running, pod: PodPlan): void {
   const directory = join('/etc/netns', pod.networkNamespace)
   mkdirSync(directory, { recursive: true, mode: 0o755 })
   writeFileSync(join(directory, 'hosts'), hostsFile(running.plan, pod), { mode: 0o644 })
+  writeFileSync(join(directory, 'resolv.conf'), RESOLVER, { mode: 0o644 })
 }
 
 function createPod(running: Running, parts: StartParts, pod: PodPlan): Pod {

@@ -1,0 +1,30 @@
+// Which mesh a command is about: the one that --mesh names, or the only one that there is.
+import { Failure } from './failure.ts'
+import { isAlive } from './up/process-table.ts'
+import { knownMeshes, type MeshState, readState } from './up/state.ts'
+
+/** Throws a Failure that names the meshes to choose from. */
+export function findMeshName(named: string | undefined, runDirectory: string): string {
+  if (named !== undefined) return named
+  const names = knownMeshes(runDirectory)
+  const [only] = names
+  if (only === undefined) throw new Failure('no mesh is up', 'Bring one up: weft up mesh.yaml')
+  if (names.length > 1) throw new Failure(`several meshes are up: ${names.join(', ')}`, 'Say which one: --mesh NAME')
+  return only
+}
+
+/** The state of a mesh whose supervisor lives. */
+export function findMesh(named: string | undefined, runDirectory: string): MeshState {
+  const name = findMeshName(named, runDirectory)
+  const state = readState(name, runDirectory)
+  if (state === undefined) {
+    const names = knownMeshes(runDirectory)
+    const others = names.length === 0 ? 'No mesh is up.' : `Up: ${names.join(', ')}.`
+    throw new Failure(`mesh ${name} is not up`, `${others} Bring one up: weft up mesh.yaml`)
+  }
+  if (isAlive(state.supervisor)) return state
+  throw new Failure(
+    `mesh ${name} was killed: its supervisor (process ${state.supervisor.pid}) is gone`,
+    `Clear it away: weft down ${name}`,
+  )
+}
