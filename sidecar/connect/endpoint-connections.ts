@@ -9,13 +9,15 @@ import type { Connector, Endpoint } from '#flow/upstream.ts'
 import type { Clock } from '#shared/clock.ts'
 import { createIdleLimit, type IdleLimit } from './idle-limit.ts'
 
+/** Dials end by their own time limit: when the request that asked is gone, the connection serves the next. */
+const NEVER = new AbortController().signal
+
 export interface ConnectionSettings {
   readonly connect: Connector
   readonly open: (stream: Duplex) => HttpClientConnection
   readonly idleMs: number
   readonly maxIdlePerEndpoint: number
   readonly clock: Clock
-  readonly signal: AbortSignal
   readonly counts: { active: number; dialling: number; idle: number; opened: number; reused: number }
 }
 
@@ -98,7 +100,7 @@ export class EndpointConnections {
     let connection: HttpClientConnection | null = null
     let failure: FlowError | null = null
     try {
-      connection = settings.open(await settings.connect(this.#endpoint, settings.signal))
+      connection = settings.open(await settings.connect(this.#endpoint, NEVER))
       if (!connection.isIdle) throw new FlowError('CONNECT_FAILED', { cause: new Error('closed as soon as opened') })
     } catch (error) {
       failure = error instanceof FlowError ? error : new FlowError('CONNECT_FAILED', { cause: error })

@@ -1,7 +1,6 @@
 // Keeps connections to endpoints open between requests: the one used last is used next, so that the others grow old and
 // are closed. A request that finds none idle takes whichever comes first: the one dialled for it, or one given back.
 import type { Duplex } from 'node:stream'
-import { FlowError } from '#flow/error.ts'
 import type { AcquireDone } from '#flow/route.ts'
 import type { HttpClientConnection } from '#flow/stream.ts'
 import type { Connector, Endpoint } from '#flow/upstream.ts'
@@ -19,7 +18,7 @@ export interface ConnectionPool {
   /** After a change of identity or trust: every request from now on finds a connection made since. */
   closeIdle(): void
   stats(): PoolStats
-  /** Closes what is idle, stops dialling, and refuses further requests. */
+  /** Keeps nothing from now on. Requests that still hold it get their connections: a new configuration fails nobody. */
   close(): void
 }
 
@@ -44,24 +43,22 @@ export interface Http1PoolOptions {
 export function createHttp1Pool(options: Http1PoolOptions): ConnectionPool {
   const endpoints = new Map<Endpoint, EndpointConnections>()
   const counts = { active: 0, dialling: 0, idle: 0, opened: 0, reused: 0 }
-  const abort = new AbortController()
-  const settings = { maxIdlePerEndpoint: 128, ...options, counts, signal: abort.signal }
+  const settings = { maxIdlePerEndpoint: 128, ...options, counts }
+  let isClosed = false
   const connectionsOf = (endpoint: Endpoint): EndpointConnections => {
-    let connections = endpoints.get(endpoint)
-    if (connections === undefined) {
-      connections = new EndpointConnections(endpoint, settings)
-      endpoints.set(endpoint, connections)
-    }
-    return connections
+    const known = endpoints.get(endpoint)
+    if (known !== undefined) return known
+    const made = new EndpointConnections(endpoint, settings)
+    if (isClosed) made.retire()
+    else endpoints.set(endpoint, made)
+    return made
+  }
+  const retireAll = () => {
+    for (const connections of endpoints.values()) connections.retire()
+    endpoints.clear()
   }
   return {
-    acquire(endpoint, done) {
-      if (abort.signal.aborted) {
-        done(new FlowError('DRAINING'), null, false)
-        return () => {}
-      }
-      return connectionsOf(endpoint).acquire(done)
-    },
+    acquire: (endpoint, done) => connectionsOf(endpoint).acquire(done),
     dropEndpoint(endpoint) {
       endpoints.get(endpoint)?.retire()
       endpoints.delete(endpoint)
@@ -71,9 +68,8 @@ export function createHttp1Pool(options: Http1PoolOptions): ConnectionPool {
     },
     stats: () => ({ ...counts }),
     close() {
-      abort.abort(new FlowError('DRAINING'))
-      for (const connections of endpoints.values()) connections.retire()
-      endpoints.clear()
+      isClosed = true
+      retireAll()
     },
   }
 }

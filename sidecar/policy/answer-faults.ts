@@ -18,16 +18,6 @@ export function answerFault(code: FaultCode): FaultAnswer {
   return ANSWERS.get(code) as FaultAnswer
 }
 
-/** A fresh copy, the caller's to change. */
-export function faultHead(code: FaultCode): Fields {
-  return answerFault(code).head.slice()
-}
-
-/** Shared: for reading only. */
-export function faultBody(code: FaultCode): Uint8Array {
-  return answerFault(code).body
-}
-
 function makeAnswer(code: FaultCode): FaultAnswer {
   const { status, text, fix } = FAULTS[code]
   const body = Buffer.from(`weft: ${code}: ${text}\n${fix}\n`)

@@ -8,6 +8,9 @@ export const retryStale: Step = {
   name: 'retry-stale',
   onAttemptFailed(exchange, attempt, code) {
     const isStale = code === 'UPSTREAM_CLOSED' && attempt.isReused && exchange.attempts.length === 1
-    return isStale && exchange.isReplayable && REPEATABLE.has(exchange.facts.method) ? 'retry' : 'continue'
+    if (!isStale || !exchange.isReplayable || !REPEATABLE.has(exchange.facts.method)) return 'continue'
+    // A restarted application has closed all its connections: by the next turn the pool knows of the others too.
+    exchange.retryDelayMs = 1
+    return 'retry'
   },
 }

@@ -125,6 +125,14 @@ test('the first retry goes at once, the next wait for a random part of a base th
   expect(delays).toEqual([0, 50, 100, 200, 400, 800, 800, 800])
 })
 
+test('after a connection that had gone stale the loop turns once, so that the pool learns of its like', () => {
+  const { step } = start()
+  const { exchange, attempt } = withAttempt()
+  attempt.isReused = true
+  expect(step.onAttemptFailed?.(exchange, attempt, 'UPSTREAM_CLOSED')).toBe('retry')
+  expect(exchange.retryDelayMs).toBe(1)
+})
+
 test('each request counts in the budget from its start to its end', () => {
   const { step, counts } = start()
   const { exchange } = withAttempt()

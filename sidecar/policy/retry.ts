@@ -19,6 +19,9 @@ export interface RetryStepOptions {
 /** The delay never grows beyond this many times the base. */
 const MAX_BACKOFF_FACTOR = 16
 
+/** A restarted endpoint has closed all its connections: by the next turn of the loop the pool knows of the others too. */
+const STALE_DELAY_MS = 1
+
 /** With one of these the endpoint's own sidecar says that the application never saw the request. */
 const NEVER_ARRIVED: ReadonlySet<string> = new Set<FaultCode>(['CONNECT_FAILED', 'CONNECT_TIMEOUT', 'DRAINING'])
 
@@ -46,9 +49,12 @@ export function createRetryStep(options: RetryStepOptions): Step | null {
       const isSafe = methods.has(exchange.facts.method) && statuses.has(status)
       return isSafe || neverArrived(exchange) ? retry(exchange) : 'continue'
     },
-    onAttemptFailed(exchange, _attempt, code) {
+    onAttemptFailed(exchange, attempt, code) {
       if (!FAULTS[code].retry) return 'continue'
-      return exchange.hasLeft && !methods.has(exchange.facts.method) ? 'continue' : retry(exchange)
+      if (exchange.hasLeft && !methods.has(exchange.facts.method)) return 'continue'
+      const verdict = retry(exchange)
+      if (attempt.isReused) exchange.retryDelayMs = Math.max(exchange.retryDelayMs, STALE_DELAY_MS)
+      return verdict
     },
     onEnd() {
       budget.onRequestEnd()
