@@ -46,16 +46,7 @@ async function main(): Promise<void> {
     inbound: await startListener({ direction: 'inbound', port: config.inboundPort, handler: sidecar.inbound }),
     outbound: await startListener({ direction: 'outbound', port: config.outboundPort, handler: sidecar.outbound }),
   }
-  const { inbound, outbound } = sidecar.serving
-  const drain = createDrain({
-    clock: common.clock,
-    inboundLimitMs: config.drainTimeoutMs,
-    outboundLimitMs: OUTBOUND_LIMIT_MS,
-    closeInbound: inbound.drain,
-    closeOutbound: outbound.drain,
-    inboundActive: () => inbound.count().active,
-    outboundActive: () => outbound.count().active,
-  })
+  const drain = createSidecarDrain(config, sidecar)
   const running: Running = { config, log, probes, identity, discovery, telemetry, sidecar, listeners, drain }
   const admin = await openAdmin(running)
   const close = () => Promise.all([telemetry.shutdown(), discovery.close(), admin.close()])
@@ -86,6 +77,19 @@ function startDiscovery(config: SidecarConfig, identity: Running['identity'], lo
     addresses: [...config.podAddresses],
     snapshotFile: `${config.stateDir}/snapshot.json`,
     log,
+  })
+}
+
+function createSidecarDrain(config: SidecarConfig, sidecar: Running['sidecar']): Running['drain'] {
+  const { inbound, outbound } = sidecar.serving
+  return createDrain({
+    clock: common.clock,
+    inboundLimitMs: config.drainTimeoutMs,
+    outboundLimitMs: OUTBOUND_LIMIT_MS,
+    closeInbound: inbound.drain,
+    closeOutbound: outbound.drain,
+    inboundActive: () => inbound.count().active,
+    outboundActive: () => outbound.count().active,
   })
 }
 

@@ -1,0 +1,131 @@
+// Two sidecars in this process, on loopback and without iptables: what iptables would say of a connection is told to them.
+// For what does not need a namespace; test/integration has the real thing.
+import type { AddressInfo, Server, Socket } from 'node:net'
+import type { ConnectionEnded, RequestEnded } from '#flow/event.ts'
+import type { Endpoint } from '#flow/upstream.ts'
+import type { Address } from '#shared/address.ts'
+import { systemClock } from '#shared/clock.ts'
+import type { DestinationConfig, WorkloadConfig } from '#shared/decide/config.ts'
+import type { SvidIdentity } from '#shared/identity/svid.ts'
+import { silentLog } from '#shared/log.ts'
+import { Watched } from '#shared/watch.ts'
+import { startListener } from '../../sidecar/accept/listener.ts'
+import { createSidecar } from '../../sidecar/sidecar.ts'
+import { destinationConfig, TRUST_DOMAIN, workloadConfig } from './discovery.ts'
+import { createTestAuthority } from './svid.ts'
+
+export type Event = ConnectionEnded | RequestEnded
+
+export interface Pair extends AsyncDisposable {
+  /** Where the client's application connects to: it stands for the service's address after redirection. */
+  readonly port: number
+  /** Where a pod without a sidecar would reach the server's pod. */
+  readonly inboundPort: number
+  readonly destination: Watched<DestinationConfig>
+  readonly workload: Watched<WorkloadConfig | undefined>
+  readonly endpoints: Watched<readonly Endpoint[]>
+  readonly clientIdentity: Watched<SvidIdentity | undefined>
+  readonly serverIdentity: Watched<SvidIdentity | undefined>
+  readonly events: { readonly client: Event[]; readonly server: Event[] }
+}
+
+export const CLIENT_ID = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`
+export const SERVER_ID = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/catalog`
+const SERVICE: Address = { host: '10.96.0.7', port: 8080 }
+const STEP = { name: 'no-tracing' } as const
+
+export interface PairOptions {
+  readonly config?: Partial<DestinationConfig>
+  readonly workload?: Partial<WorkloadConfig>
+  /** Ports of applications, one per endpoint; the first is also what inbound dials. */
+  readonly application: number
+}
+
+export async function startPair(options: PairOptions): Promise<Pair> {
+  const authority = await createTestAuthority()
+  const server = await startHalf({
+    identity: await authority.issue(SERVER_ID),
+    original: () => ({ host: '127.0.0.1', port: options.application }),
+    workload: workloadConfig({ ports: [], ...options.workload }),
+    direction: 'inbound',
+    destination: destinationConfig(),
+    endpoints: [],
+  })
+  const endpoint = {
+    address: { host: '127.0.0.1', port: server.port },
+    weight: 1,
+    identity: (await authority.issue(SERVER_ID)).id,
+    pod: 'catalog-0',
+  }
+  const client = await startHalf({
+    identity: await authority.issue(CLIENT_ID),
+    original: () => SERVICE,
+    workload: workloadConfig(),
+    direction: 'outbound',
+    destination: destinationConfig({ protocol: 'detect', ...options.config }),
+    endpoints: [endpoint],
+  })
+  return {
+    port: client.port,
+    inboundPort: server.port,
+    destination: client.destination,
+    endpoints: client.endpoints,
+    workload: server.workload,
+    clientIdentity: client.identity,
+    serverIdentity: server.identity,
+    events: { client: client.events, server: server.events },
+    async [Symbol.asyncDispose]() {
+      client.close()
+      server.close()
+    },
+  }
+}
+
+interface HalfOptions {
+  readonly identity: SvidIdentity
+  readonly original: (socket: Socket) => Address
+  readonly workload: WorkloadConfig
+  readonly direction: 'inbound' | 'outbound'
+  readonly destination: DestinationConfig
+  readonly endpoints: readonly Endpoint[]
+}
+
+async function startHalf(options: HalfOptions) {
+  const events: Event[] = []
+  const identity = new Watched<SvidIdentity | undefined>(options.identity)
+  const workload = new Watched<WorkloadConfig | undefined>(options.workload)
+  const destination = new Watched(options.destination)
+  const endpoints = new Watched(options.endpoints)
+  const known = { config: destination, endpoints: () => endpoints }
+  const sidecar = createSidecar({
+    podAddresses: [],
+    trustDomain: TRUST_DOMAIN,
+    ownPorts: [],
+    silenceMs: 20,
+    detectTimeoutMs: 200,
+    peerIdleMs: 30_000,
+    applicationIdleMs: 4000,
+    originalDestination: options.original,
+    discovery: { known: () => known, find: async () => known },
+    workload,
+    identity,
+    tracing: { inbound: STEP, outbound: STEP },
+    metrics: { setBreaker() {} },
+    emit: (event) => events.push(event),
+    clock: systemClock,
+    random: Math.random,
+    log: silentLog,
+  })
+  const handler = options.direction === 'inbound' ? sidecar.inbound : sidecar.outbound
+  const listener = await startListener({ direction: options.direction, port: 0, handler })
+  const close = () => {
+    listener.close()
+    listener.destroy()
+  }
+  return { port: listener.port, events, identity, workload, destination, endpoints, close }
+}
+
+/** The port of a listening server. */
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
