@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     inbound: await startListener({ direction: 'inbound', port: config.inboundPort, handler: sidecar.inbound }),
     outbound: await startListener({ direction: 'outbound', port: config.outboundPort, handler: sidecar.outbound }),
   }
-  const drain = createSidecarDrain(config, sidecar)
+  const drain = createSidecarDrain(config, sidecar, listeners)
   const running: Running = { config, log, probes, identity, discovery, telemetry, sidecar, listeners, drain }
   const admin = await openAdmin(running)
   const close = () => Promise.all([telemetry.shutdown(), discovery.close(), admin.close()])
@@ -80,7 +80,11 @@ function startDiscovery(config: SidecarConfig, identity: Running['identity'], lo
   })
 }
 
-function createSidecarDrain(config: SidecarConfig, sidecar: Running['sidecar']): Running['drain'] {
+function createSidecarDrain(
+  config: SidecarConfig,
+  sidecar: Running['sidecar'],
+  listeners: Running['listeners'],
+): Running['drain'] {
   const { inbound, outbound } = sidecar.serving
   return createDrain({
     clock: common.clock,
@@ -88,9 +92,14 @@ function createSidecarDrain(config: SidecarConfig, sidecar: Running['sidecar']):
     outboundLimitMs: OUTBOUND_LIMIT_MS,
     closeInbound: inbound.drain,
     closeOutbound: outbound.drain,
-    inboundActive: () => inbound.count().active,
-    outboundActive: () => outbound.count().active,
+    inboundActive: () => inFlight(listeners.inbound.open, inbound.count()),
+    outboundActive: () => inFlight(listeners.outbound.open, outbound.count()),
   })
+}
+
+/** Requests, and connections that carry bytes; an HTTP connection without a request is idle. */
+function inFlight(open: number, http: { readonly connections: number; readonly active: number }): number {
+  return Math.max(0, open - http.connections) + http.active
 }
 
 function stopOnSignal({ drain, listeners }: Running, close: () => Promise<void>): void {
