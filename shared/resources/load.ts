@@ -41,6 +41,20 @@ export function loadDocuments(files: readonly SourceFile[]): LoadResult {
   return { documents, problems }
 }
 
+/**
+ * Files in layers, as `weft apply` lays its objects over mesh.yaml: an object of a later file stands in for the same object of an
+ * earlier one. Within a file an object may stand once.
+ */
+export function loadLayers(files: readonly SourceFile[]): LoadResult {
+  const layers = files.map((file) => loadDocuments([file]))
+  const merged = new Map<string, Loaded>()
+  for (const { documents } of layers) for (const document of documents) merged.set(document.name, document)
+  const documents = [...merged.values()]
+  const problems = layers.flatMap((layer) => layer.problems)
+  // What clashes within one file has been said.
+  return { documents, problems: problems.length > 0 ? problems : findClashes(documents) }
+}
+
 /** The resources of one kind, in the order of the files. */
 export function ofKind<K extends Kind>(documents: readonly Loaded[], kind: K): readonly ResourceOf<K>[] {
   return documents
