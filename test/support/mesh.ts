@@ -1,0 +1,110 @@
+// A mesh in network namespaces for a test, made by the same code as `weft up`. Needs root.
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFailed, onTestFinished } from 'vitest'
+import { bringUp } from '../../cli/up/bring-up.ts'
+import type { Output, Running } from '../../cli/up/running.ts'
+
+export interface TestMesh extends AsyncDisposable {
+  readonly name: string
+  readonly running: Running
+  /** What `weft up` would have shown. */
+  readonly progress: readonly string[]
+  /** Runs a command as the application of a pod would, to its end. */
+  exec(pod: string, argv: readonly string[], options?: { input?: string; timeoutMs?: number }): Promise<Output>
+  /** The same for a command that goes on; whoever calls ends it. */
+  spawn(pod: string, argv: readonly string[], options?: SpawnOptions): ChildProcess
+  /** The address of a pod. */
+  addressOf(pod: string, family?: 4 | 6): string
+  /** A virtual address of a service, named SERVICE or SERVICE.NAMESPACE. */
+  virtualAddressOf(service: string, family?: 4 | 6): string
+  /** What a part has written: POD, POD.sidecar, certs or control. */
+  log(part: string): string
+}
+
+export interface TestMeshOptions {
+  /** A duration such as 60s. */
+  readonly svidLifetime?: string
+  readonly logLevel?: string
+  readonly readyTimeoutMs?: number
+}
+
+let count = 0
+
+/**
+ * Documents without a Mesh: it gets a name that no other test has. Use it with `await using`. When the test fails its logs
+ * stay in a folder that is told; with WEFT_KEEP_LOGS=1 always.
+ */
+export async function startMesh(documents: string, options: TestMeshOptions = {}): Promise<TestMesh> {
+  const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'))
+  const progress: string[] = []
+  const keepLogs = createLogKeeper(scratch)
+  try {
+    const running = await bringUp({
+      source: { text: withMesh(documents) },
+      environment: process.env,
+      workingDirectory: process.cwd(),
+      stateDirectory: join(scratch, 'state'),
+      report: (line) => progress.push(line),
+      ...options,
+    })
+    return testMesh(running, progress, keepLogs)
+  } catch (error) {
+    rmSync(scratch, { recursive: true, force: true })
+    throw error
+  }
+}
+
+function withMesh(documents: string): string {
+  if (/^kind: Mesh$/m.test(documents)) return documents
+  const name = `test-${process.pid}-${count++}`
+  return `apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: ${name} }\n---\n${documents}`
+}
+
+function testMesh(running: Running, progress: readonly string[], keepLogs: (from: string) => void): TestMesh {
+  const ofFamily = (addresses: readonly string[], family: 4 | 6) => {
+    const found = addresses.find((address) => address.includes(':') === (family === 6))
+    if (found === undefined) throw new Error(`no IPv${family} address in ${addresses.join(', ')}`)
+    return found
+  }
+  return {
+    name: running.name,
+    running,
+    progress,
+    exec: (pod, argv, options) => running.exec(pod, argv, options),
+    spawn: (pod, argv, options) => running.spawn(pod, argv, options),
+    addressOf: (pod, family = 4) => ofFamily(running.pods.get(pod)?.plan.addresses ?? [], family),
+    virtualAddressOf(name, family = 4) {
+      const service = running.plan.services.find((each) => [each.name, `${each.name}.${each.namespace}`].includes(name))
+      return ofFamily(service?.addresses ?? [], family)
+    },
+    log: (part) => readFileSync(join(running.paths.logs, `${part}.log`), 'utf8'),
+    async [Symbol.asyncDispose]() {
+      keepLogs(running.paths.logs)
+      await running.down()
+    },
+  }
+}
+
+/** Logs go with the mesh, before it is known whether the test fails: so a copy is made, and removed after a success. */
+function createLogKeeper(scratch: string): (from: string) => void {
+  const isKept = (process.env['WEFT_KEEP_LOGS'] ?? '') !== ''
+  let hasFailed = false
+  try {
+    onTestFailed(() => {
+      hasFailed = true
+      console.error(`logs of the mesh: ${scratch}/logs`)
+    })
+    onTestFinished(() => {
+      if (!hasFailed && !isKept) rmSync(scratch, { recursive: true, force: true })
+    })
+  } catch {
+    // Outside of a test, as in beforeAll, nobody tells of its end.
+    process.once('exit', () => {
+      if (!isKept) rmSync(scratch, { recursive: true, force: true })
+    })
+  }
+  return (from) => cpSync(from, join(scratch, 'logs'), { recursive: true })
+}
