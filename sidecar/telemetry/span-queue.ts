@@ -65,7 +65,7 @@ class State {
     this.#maxSpans = options.maxSpans ?? 4096
     this.#batchSize = options.batchSize ?? 128
     this.#delayMs = options.delayMs ?? 1000
-    this.#isTimeToTell = createEvery(60_000, options.clock.now)
+    this.#isTimeToTell = createEvery(60_000, () => options.clock.now())
   }
 
   add(span: ReadableSpan): void {

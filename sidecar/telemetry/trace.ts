@@ -69,19 +69,23 @@ export function createTracing(options: TracingOptions): Tracing {
   }
   const queue = createSpanQueue({ clock: options.clock, log: options.log })
   const configuration = followConfiguration(options, parts, queue)
+  let ending: Promise<void> | null = null
+
+  async function shutdown(): Promise<void> {
+    configuration.stop()
+    await configuration.settled()
+    await Promise.race([queue.flush(), new Promise<void>((resolve) => options.clock.after(SHUTDOWN_LIMIT_MS, resolve))])
+    parts.active = null
+    queue.setExporter(null)
+  }
+
   return {
     inbound: inboundStep(parts),
     outbound: outboundStep(parts),
     settled: configuration.settled,
-    async shutdown() {
-      configuration.stop()
-      await configuration.settled()
-      await Promise.race([
-        queue.flush(),
-        new Promise<void>((resolve) => options.clock.after(SHUTDOWN_LIMIT_MS, resolve)),
-      ])
-      parts.active = null
-      queue.setExporter(null)
+    shutdown() {
+      ending ??= shutdown()
+      return ending
     },
     exported: queue.exported,
     dropped: queue.dropped,
