@@ -1,0 +1,46 @@
+// Every setting of control with default and unit. main.ts hands in process.env, nobody else reads that.
+import { type Address, parseAddress } from '#shared/address.ts'
+import { list, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+
+const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
+  variable,
+  fallback,
+  want: 'addresses with ports parted by commas, such as 10.77.0.1:15010,[fd77::1]:15010',
+  about,
+  parse(value) {
+    try {
+      return value === '' ? [] : value.split(',').map((part) => parseAddress(part.trim()))
+    } catch {
+      return undefined
+    }
+  },
+})
+
+export const SETTINGS = {
+  trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
+  listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),
+  otlpGrpcListen: addresses('WEFT_OTLP_GRPC_LISTEN', '127.0.0.1:4317', 'Where spans come in by gRPC; empty: nowhere.'),
+  otlpHttpListen: addresses('WEFT_OTLP_HTTP_LISTEN', '127.0.0.1:4318', 'Where spans come in by HTTP; empty: nowhere.'),
+  socket: text('WEFT_SOCKET', '/run/weft/control.sock', 'The Unix socket of the local API, for its owner alone.'),
+  configFiles: list(
+    'WEFT_CONFIG_FILES',
+    '/run/weft/mesh.yaml,/run/weft/applied.yaml',
+    'YAML files, later ones over earlier ones; `weft apply` writes the last.',
+  ),
+  worldFile: text(
+    'WEFT_WORLD_FILE',
+    '/run/weft/world.json',
+    'The pods and addresses of the mesh, as `weft up` writes them.',
+  ),
+  certsAddress: text('WEFT_CERTS_ADDRESS', '127.0.0.1:15012', 'Where the certificate authority signs.'),
+  bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'The trust bundle, PEM; read again when it changes.'),
+  tokenFile: text('WEFT_TOKEN_FILE', '/run/weft/token', 'The token that proves control to the authority.'),
+  stateDir: text('WEFT_STATE_DIR', '/run/weft/control', 'Where key and certificate rest between restarts (0700).'),
+  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
+}
+
+export type ControlConfig = SettingsOf<typeof SETTINGS>
+
+export function readControlConfig(environment: NodeJS.ProcessEnv): ControlConfig {
+  return readSettings(SETTINGS, environment)
+}
