@@ -1,0 +1,139 @@
+import { expect, test } from 'vitest'
+import { echo, RawClient, type Request, startCodecServer } from './testing.ts'
+
+const get = (path: string, ...fields: string[]) =>
+  `GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`
+const ok = (...fields: string[]) => [':status', '200', ...fields]
+const text = (value: string) => Buffer.from(value, 'latin1')
+
+function send(request: Request, value: string, end: boolean): boolean {
+  const bytes = text(value)
+  return request.stream.sendData(bytes, 0, bytes.length, end)
+}
+
+test('a paused request stops the client, and goes on when resumed', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  const size = 64 * 1024 * 1024
+  client.send(`POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: ${size}\r\n\r\n`)
+  const request = await server.request(0)
+  request.stream.pause()
+  let received = 0
+  request.onData = (_bytes, from, to, end) => {
+    received += to - from
+    if (end) echo(request)
+  }
+  const chunk = Buffer.alloc(1024 * 1024)
+  for (let sent = 0; sent < size; sent += chunk.length) client.socket.write(chunk)
+  for (let turn = 0; turn < 500; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  expect(received).toBeLessThan(1024 * 1024)
+
+  request.stream.resume()
+  await client.untilIncludes('POST /')
+  expect(received).toBe(size)
+})
+
+test('sendData says when to stop, and onDrain when to go on', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.socket.pause()
+  client.send(get('/'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(ok(), false)
+  const chunk = Buffer.alloc(1024 * 1024, 'x')
+  let sent = 0
+  let goOn = true
+  while (goOn && sent < 256) {
+    goOn = request.stream.sendData(chunk, 0, chunk.length, false)
+    sent++
+    chunk.fill(120 + (sent % 2))
+  }
+  expect(sent).toBeLessThan(256)
+
+  client.socket.resume()
+  await request.until(() => request.drains > 0)
+  request.stream.sendData(chunk, 0, 0, true)
+  const body = (await client.untilIncludes('0\r\n\r\n')).split('\r\n\r\n')[1] ?? ''
+  expect(body.length).toBeGreaterThan(sent * chunk.length)
+  // Each chunk as it was when it was handed over, though its buffer was filled anew since.
+  const order = body.replaceAll('100000\r\n', '').replaceAll('\r\n', '').replace(/0$/, '').match(/x+|y+/g)
+  expect(order?.map((run) => `${run[0]}${run.length}`)).toEqual(
+    Array.from({ length: sent }, (_, i) => `${'xy'[i % 2]}${chunk.length}`),
+  )
+})
+
+test('a late call of a former exchange does not touch the next one', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/1') + get('/2'))
+  const first = await server.request(0)
+  await first.ended()
+  echo(first)
+  const second = await server.request(1)
+  await second.ended()
+  first.stream.reset('cancel')
+  first.stream.pause()
+  first.stream.sendHead(ok(), true)
+  send(first, 'late', true)
+  echo(second)
+
+  expect(await client.untilIncludes('GET /2')).not.toContain('late')
+  client.send(get('/3'))
+  await server.request(2)
+})
+
+test.each([
+  ['a line break in a value', ok('X', 'a\r\nSet-Cookie: b'), true],
+  ['a bare LF in a value', ok('X', 'a\nb'), true],
+  ['NUL in a value', ok('X', 'a\0'), true],
+  ['a line break in a name', ok('X: a\r\nY', 'b'), true],
+  ['a colon in a name', ok('X:', 'b'), true],
+  ['an empty name', ok('', 'b'), true],
+  ['a character beyond Latin-1', ok('X', '\u{20ac}'), true],
+  ['two lengths', ok('Content-Length', '1', 'content-length', '1'), false],
+  ['a length that is no number', ok('Content-Length', '1, 1'), false],
+  ['a length without its body', ok('Content-Length', '1'), true],
+  ['no status', ['X', 'a'], true],
+  ['a status of four digits', [':status', '2000'], true],
+])('refuses to write %s', async (_name, fields, end) => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(fields, end)
+  await request.until(() => request.reset !== null)
+
+  expect(request.reset).toBe('internal')
+  expect(await client.untilEnd()).toBe('')
+})
+
+test.each([
+  ['longer', 'abcd', false],
+  ['shorter', 'ab', true],
+])('refuses to send a body %s than its Content-Length', async (_name, body, end) => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/') + get('/next'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(ok('Content-Length', '3'), false)
+  send(request, body, end)
+  await request.until(() => request.reset !== null)
+
+  expect(request.reset).toBe('internal')
+  expect(await client.untilEnd()).not.toContain(body)
+  expect(server.requests).toHaveLength(1)
+})
+
+test('framing fields and Connection that are handed over are replaced by our own', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(ok('Transfer-Encoding', 'gzip', 'Connection', 'X', 'Keep-Alive', 'timeout=1', 'X', 'a'), true)
+
+  expect(await client.untilIncludes('\r\n\r\n')).toBe('HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\n\r\n')
+})
