@@ -1,0 +1,52 @@
+// Packets of a link, captured by tcpdump. A capture that saw nothing proves nothing: plant a marker first.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { networkOf } from '../../cli/up/namespaces.ts'
+
+/** Every frame between pods passes the bridge. */
+const BRIDGE = 'weft0'
+
+export interface Capture extends AsyncDisposable {
+  /** Whether these bytes crossed the link so far. */
+  saw(marker: string): Promise<boolean>
+}
+
+/** All packets between the pods of a mesh, whole. Needs root and Debian's tcpdump. */
+export async function captureMesh(meshName: string): Promise<Capture> {
+  const { namespace } = networkOf(meshName)
+  const directory = mkdtempSync(join(tmpdir(), 'weft-capture-'))
+  const file = join(directory, 'packets.pcap')
+  const command = ['tcpdump', '-i', BRIDGE, '-s', '0', '-U', '--immediate-mode', '-Z', 'root', '-w', file]
+  const tcpdump = spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['ignore', 'ignore', 'pipe'] })
+  await untilListening(tcpdump)
+  return {
+    async saw(marker) {
+      // What is on its way from the kernel to the file arrives within a moment; absence is judged after that moment.
+      for (let i = 0; i < 20; i++) {
+        if (readFileSync(file).includes(marker)) return true
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      return false
+    },
+    async [Symbol.asyncDispose]() {
+      const ended = new Promise((resolve) => tcpdump.once('close', resolve))
+      tcpdump.kill('SIGTERM')
+      await ended
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function untilListening(tcpdump: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    tcpdump.stderr?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.includes('listening on')) resolve()
+    })
+    tcpdump.once('error', reject)
+    tcpdump.once('close', (code) => reject(new Error(`tcpdump ended with ${code}: ${text}`)))
+  })
+}
