@@ -42,11 +42,13 @@ export function handshakeOf(stream: TLSSocket, { event, signal, clock }: Handsha
     )
     const stop = () => {
       cancelTimer()
-      stream.removeListener(event, onDone).removeListener('error', onError).removeListener('close', onClose)
+      stream.removeListener(event, onDone).removeListener('error', onError)
+      stream.removeListener('end', onClose).removeListener('close', onClose)
       signal.removeEventListener('abort', onAbort)
     }
     stream.on('error', ignore)
-    stream.once(event, onDone).once('error', onError).once('close', onClose)
+    // With allowHalfOpen the end of the peer's half closes nothing by itself.
+    stream.once(event, onDone).once('error', onError).once('end', onClose).once('close', onClose)
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
     else if (stream.destroyed) onClose()

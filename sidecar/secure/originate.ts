@@ -10,8 +10,8 @@ import { type Clock, systemClock } from '#shared/clock.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { HandshakeError, handshakeOf } from './handshake.ts'
 import { type MeshAlpn, meshAlpn } from './mesh-alpn.ts'
-import { peerOf } from './peer-id.ts'
-import { SessionCache } from './session-cache.ts'
+import { type Peer, peerOf } from './peer-id.ts'
+import { type KeptSession, SessionCache } from './session-cache.ts'
 import { clientContexts, type TlsContext } from './tls-context.ts'
 
 export interface OriginatorOptions {
@@ -37,14 +37,15 @@ export function createOriginator(options: OriginatorOptions): Originator {
     try {
       const secure = contextNow()
       if (secure === undefined) throw new FlowError('CONNECT_FAILED', { cause: new Error('no certificate yet') })
-      const secured = begin(stream, secure, { alpn, session: sessions.get(key, clock.wall()) })
+      const kept = sessions.get(key, clock.wall())
+      const secured = begin(stream, secure, { alpn, session: kept?.session })
       await handshakeOf(secured, { event: 'secureConnect', signal, clock })
-      const peer = peerOf(secured, clock.wall())
+      const peer = provenPeer(secured, kept, clock.wall())
       if (peer.id !== expected) throw new Error(`the endpoint is ${peer.id}, want ${expected}`)
       meshAlpn(secured.alpnProtocol)
       secured.on('session', (session: Buffer) => {
         // A ticket of a connection older than the last renewal would bring the old certificate back.
-        if (contextNow() === secure) sessions.set(key, session, peer.expiresAt.getTime())
+        if (contextNow() === secure) sessions.set(key, { session, peer })
       })
       return secured
     } catch (error) {
@@ -64,6 +65,16 @@ function begin(stream: Duplex, secure: TlsContext, { alpn, session }: { alpn: Me
     // No host names in the mesh. The identity is checked after the handshake, as Node skips this hook on a resumed session.
     checkServerIdentity: () => undefined,
   })
+}
+
+/**
+ * A resumed session has no certificate that Node would show to a client. Only who held the keys of the first handshake can resume
+ * it, so the peer is the one that proved itself then.
+ */
+function provenPeer(secured: TLSSocket, kept: KeptSession | undefined, wallMs: number): Peer {
+  if (!secured.isSessionReused()) return peerOf(secured, wallMs)
+  if (kept === undefined) throw new Error('a session was resumed that we did not offer')
+  return kept.peer
 }
 
 function keyOf(stream: Duplex, expected: SpiffeId): string {

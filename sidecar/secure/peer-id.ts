@@ -1,5 +1,5 @@
-// Who is at the other end of a TLS connection, from the DER of its certificate. Asked on resumed sessions too: OpenSSL does not
-// look at dates or names again there.
+// Who is at the other end of a TLS connection, from the DER of its certificate. The accepting side asks on resumed sessions too:
+// OpenSSL does not look at dates or names again there.
 import type { TLSSocket } from 'node:tls'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { notAfterOf, spiffeIdOf } from '#shared/identity/x509.ts'

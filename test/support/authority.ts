@@ -95,7 +95,7 @@ function* extensionsOf(id: string, options: LeafOptions): Generator<Extension> {
 
 export function sanOf(uris: readonly string[], isCritical = true): Extension {
   return new SubjectAlternativeNameExtension(
-    uris.map((value) => ({ type: 'url', value })),
+    uris.map((value) => ({ type: 'url' as const, value })),
     isCritical,
   )
 }
