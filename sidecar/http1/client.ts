@@ -43,6 +43,8 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
     this.#stream = stream
     this.output = new Output(stream)
     this.pen = { lines: new FieldLines(), body: new BodyWriter(this.output) }
+    // Each direction of a tunnel ends on its own; everything else closes at the peer's end.
+    stream.allowHalfOpen = true
     stream.on('error', () => {})
     stream.on('close', () => this.#onClose())
     stream.on('drain', () => this.#current?.events.onDrain())

@@ -59,6 +59,8 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     this.#clock = clock
     this.output = new Output(stream)
     this.pen = { lines: new FieldLines(), body: new BodyWriter(this.output) }
+    // Each direction of a tunnel ends on its own, and a last request may be answered after its client's end.
+    stream.allowHalfOpen = true
     stream.on('error', () => {})
     stream.on('close', () => this.#onClose())
     stream.on('drain', () => this.#onDrain())
