@@ -1,7 +1,12 @@
 // The command line: what there is, and where each command lives. Nothing else reads the environment.
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { type ApplyFlags, apply } from './commands/apply.ts'
 import { createDetachedTerminal } from './commands/detach.ts'
 import { down } from './commands/down.ts'
+import { exec } from './commands/exec.ts'
+import { type LogsFlags, logs } from './commands/logs.ts'
+import { type StatusFlags, status } from './commands/status.ts'
+import { type TracesFlags, traces } from './commands/traces.ts'
 import { type UpFlags, up } from './commands/up.ts'
 import type { Context } from './context.ts'
 import { createTerminal, tellError } from './terminal.ts'
@@ -16,7 +21,13 @@ const context: Context = {
   stateDirectory: STATE_DIRECTORY,
 }
 
-const program = new Command('weft').description('A service mesh on one machine: the same objects as in a cluster.')
+const MESH = ['--mesh <name>', 'the mesh; not needed where one is up'] as const
+const asJson = () => new Option('-o, --output <format>', 'json: for programs').choices(['json'])
+
+const program = new Command('weft')
+  .description('A service mesh on one machine: the same objects as in a cluster.')
+  .enablePositionalOptions()
+  .showSuggestionAfterError()
 
 program
   .command('up')
@@ -24,14 +35,61 @@ program
   .argument('<file>', 'the documents of the mesh, such as mesh.yaml')
   .option('--detach', 'leave it running in the background')
   .option('--svid-lifetime <duration>', 'how long certificates of workloads last', '24h')
-  .option('--log-level <level>', 'trace, debug, info, warn or error: of sidecars, control and certs', 'info')
+  .addOption(
+    new Option('--log-level <level>', 'of sidecars, control and certs')
+      .choices(['trace', 'debug', 'info', 'warn', 'error'])
+      .default('info'),
+  )
   .action((file: string, flags: UpFlags) => up(context, file, flags))
 
 program
   .command('down')
   .description('take a mesh down, or remove what a killed one left')
-  .argument('[mesh]', 'its name; not needed where one mesh is up')
-  .action((name?: string) => down(context, name))
+  .argument('[mesh]', 'its name; not needed where one is up')
+  .option(...MESH)
+  .action((name: string | undefined, flags: { mesh?: string }) => down(context, name ?? flags.mesh))
+
+program
+  .command('status')
+  .description('services and pods, their sidecars and certificates, and mistakes of the configuration')
+  .addOption(asJson())
+  .option(...MESH)
+  .action((flags: StatusFlags) => status(context, flags))
+
+program
+  .command('logs')
+  .description('what applications have written, or sidecars, control and certs')
+  .argument('<name>', 'a service, workload or pod; or control, certs')
+  .option('--sidecar', 'of the sidecars instead of the applications')
+  .option('-f, --follow', 'go on as more is written')
+  .option(...MESH)
+  .action((name: string, flags: LogsFlags) => logs(context, name, flags))
+
+program
+  .command('exec')
+  .description('run a command as the application of a pod would run, its traffic through the sidecar')
+  .argument('<name>', 'a service, workload or pod')
+  .argument('<command...>', 'the command, after --')
+  .option(...MESH)
+  .passThroughOptions()
+  .action((name: string, command: string[], flags: { mesh?: string }) => exec(context, name, command, flags.mesh))
+
+program
+  .command('traces')
+  .description('the last traces as trees')
+  .argument('[id]', 'one trace; without it the last ones')
+  .option('--limit <count>', 'how many', '10')
+  .addOption(asJson())
+  .option(...MESH)
+  .action((id: string | undefined, flags: TracesFlags) => traces(context, id, flags))
+
+program
+  .command('apply')
+  .description('change routes and policies of a mesh that is up')
+  .requiredOption('-f, --filename <file>', 'documents; - for standard input')
+  .option('--dry-run', 'only show what would change, and for whom')
+  .option(...MESH)
+  .action((flags: ApplyFlags) => apply(context, flags))
 
 program.parseAsync().catch((error: unknown) => {
   tellError(terminal, error)

@@ -12,6 +12,7 @@ import { RUN_DIRECTORY, STATE_DIRECTORY } from './paths.ts'
 import { meshOf } from './plan.ts'
 import { checkCommands, checkMachine } from './requirements.ts'
 import { Running } from './running.ts'
+import { settle } from './settle.ts'
 import { start } from './start.ts'
 
 export interface UpOptions {
@@ -61,6 +62,7 @@ export async function bringUp(options: UpOptions): Promise<Running> {
     const settings = { svidLifetime: options.svidLifetime ?? '24h', logLevel: options.logLevel ?? 'info' }
     await start(running, { base, settings, commandOf, workingDirectory, configFile, readyTimeoutMs, report, signal })
     running.markUp()
+    await settle(running, signal)
     return running
   } catch (error) {
     await running.down()

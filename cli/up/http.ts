@@ -8,8 +8,8 @@ export interface Answer {
 }
 
 /** Rejects when there is no whole answer within the deadline. */
-export function call(options: RequestOptions & { readonly timeoutMs: number }): Promise<Answer> {
-  const { timeoutMs, ...rest } = options
+export function call(options: RequestOptions & { timeoutMs: number; body?: string }): Promise<Answer> {
+  const { timeoutMs, body: sent, ...rest } = options
   return new Promise((resolve, reject) => {
     const outgoing = request({ ...rest, agent: false, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
       let body = ''
@@ -21,7 +21,7 @@ export function call(options: RequestOptions & { readonly timeoutMs: number }): 
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
     })
     outgoing.on('error', reject)
-    outgoing.end()
+    outgoing.end(sent)
   })
 }
 

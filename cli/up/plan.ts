@@ -44,6 +44,7 @@ export interface ServicePlan {
   readonly name: string
   readonly namespace: string
   readonly addresses: readonly string[]
+  readonly ports: readonly number[]
   /** Names of the pods that the selector takes. */
   readonly pods: readonly string[]
 }
@@ -82,6 +83,7 @@ export function planMesh(documents: readonly Loaded[], ranges: Ranges): MeshPlan
       name: service.metadata.name,
       namespace: service.metadata.namespace,
       addresses: ranges.services.map((range) => addressAt(range, number + 1)),
+      ports: service.spec.ports.map(({ port }) => port),
       pods: pods.filter((pod) => isSelected(service, pod)).map((pod) => pod.name),
     }))
     return { name, trustDomain, ranges, gateways: at(1), pods, services }

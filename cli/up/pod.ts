@@ -1,6 +1,5 @@
 // One pod: its namespace, the redirection, the sidecar, then the application; its readiness while it lives; its drain at the end.
 // The order is that of a Kubernetes pod with a native sidecar.
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyRedirect } from '#shared/pod/apply.ts'
 import { Failure } from '../failure.ts'
@@ -11,8 +10,10 @@ import { KeptProcess, type ProcessSpec } from './processes.ts'
 
 const HEALTH_PORT = 15021
 const FAST_POLL_MS = 100
+/** How long requests in flight may take before the application is told to end, which may finish them still. */
+const DRAIN_TIMEOUT_MS = 5_000
 /** Under this many ends before it is first ready an application counts as still starting: it may wait for another one. */
-const ENDS_WHILE_STARTING = 3
+const ENDS_WHILE_STARTING = 5
 
 export interface PodParts {
   readonly plan: PodPlan
@@ -67,7 +68,7 @@ export class Pod {
 
   /** Resolves when the application is ready by its probe; from then on its readiness is watched. */
   async startApplication(timeoutMs: number): Promise<void> {
-    this.#application = this.#keep(this.#parts.application, { backoffMs: 500, backoffLimitMs: 30_000 })
+    this.#application = this.#keep(this.#parts.application, { backoffMs: 250, backoffLimitMs: 30_000 })
     await this.#waitFor('application', () => this.#isApplicationReady(), timeoutMs)
     this.#setReady(true)
     this.#watching = this.#watch()
@@ -85,8 +86,8 @@ export class Pod {
     await this.#watching
     if (this.#sidecar !== null) {
       const { adminSocket: socketPath } = this.#parts
-      // A sidecar that does not answer has nothing in flight.
-      await call({ socketPath, path: '/drain', method: 'POST', timeoutMs: 2_000 }).catch(() => undefined)
+      // It answers when inbound is idle. One that does not answer has died, or holds connections that will not end by themselves.
+      await call({ socketPath, path: '/drain', method: 'POST', timeoutMs: DRAIN_TIMEOUT_MS }).catch(() => undefined)
     }
     await this.#application?.stop(this.plan.graceMs)
     await this.#sidecar?.stop(5_000)
@@ -188,8 +189,4 @@ function describeProbe({ readiness }: PodPlan): string {
   if (readiness?.httpGet !== undefined) return `\nIts probe: GET :${readiness.httpGet.port}${readiness.httpGet.path}`
   if (readiness?.tcpSocket !== undefined) return `\nIts probe: a connection to port ${readiness.tcpSocket.port}`
   return ''
-}
-
-export function adminSocketOf(directory: string): string {
-  return join(directory, 'admin.sock')
 }

@@ -1,5 +1,5 @@
 // Starts everything in a network that is there: files, certs, control, and the pods side by side.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Bundle } from './bundles.ts'
 import { asUser, inNamespace } from './commands.ts'
@@ -28,6 +28,10 @@ const SIDECAR_TIMEOUT_MS = 60_000
 
 /** The host's name servers cannot be reached from a pod: each unknown name would wait for them, this way it fails at once. */
 const RESOLVER = '# made by weft up: the names of the mesh are in /etc/hosts, and there is no way out of it\n'
+
+/** Many an application listens on 0.0.0.0 alone, and services of Kubernetes are IPv4 unless they say otherwise. */
+const PREFERENCE =
+  '# made by weft up: of the two addresses of a name the IPv4 one first\nprecedence ::ffff:0:0/96 100\n'
 
 export interface StartParts {
   readonly base: Environment
@@ -119,6 +123,8 @@ function writeHosts(running: Running, pod: PodPlan): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 })
   writeFileSync(join(directory, 'hosts'), hostsFile(running.plan, pod), { mode: 0o644 })
   writeFileSync(join(directory, 'resolv.conf'), RESOLVER, { mode: 0o644 })
+  // Shown only over a file that the host has.
+  if (existsSync('/etc/gai.conf')) writeFileSync(join(directory, 'gai.conf'), PREFERENCE, { mode: 0o644 })
 }
 
 function createPod(running: Running, parts: StartParts, pod: PodPlan): Pod {

@@ -37,6 +37,7 @@ export interface ServiceState {
   readonly name: string
   readonly namespace: string
   readonly addresses: readonly string[]
+  readonly ports: readonly number[]
   readonly pods: readonly string[]
 }
 
