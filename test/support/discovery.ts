@@ -1,8 +1,12 @@
 // Verbs of the discovery tests: a mesh of a few lines, a control that serves it and sidecars that ask it.
+import { on } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { systemClock } from '#shared/clock.ts'
-import type { EndpointState } from '#shared/contract/discovery.ts'
+import type { ControlMessage, EndpointState, SidecarMessage } from '#shared/contract/discovery.ts'
+import { loadContract } from '#shared/contract/load.ts'
 import type { DestinationConfig, RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
+import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-client.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { silentLog } from '#shared/log.ts'
@@ -179,4 +183,42 @@ export function eventually<T>(watch: Watch<T>, test: (value: T) => boolean): Pro
 /** For what has no watch: looks again at each turn of the event loop. */
 export async function untilTrue(test: () => boolean): Promise<void> {
   while (!test()) await setImmediate()
+}
+
+export interface RawStream extends AsyncDisposable {
+  send(message: SidecarMessage): void
+  /** The next message; rejects with the status when the stream has ended. */
+  next(): Promise<ControlMessage>
+  /** Resolves with the gRPC status code that ends the stream. */
+  ended(): Promise<number>
+}
+
+/** A stream without the sidecar's client around it: each message by hand. `as: null` shows no certificate. */
+export async function openRawStream(
+  authority: TestAuthority,
+  address: string,
+  options: { as?: string | null; pod?: string; roots?: string } = {},
+): Promise<RawStream> {
+  const own = options.as === null ? {} : { own: await authority.issue(options.as ?? WEB_ID) }
+  const roots = options.roots ?? authority.roots
+  const Client = loadContract('discovery')
+  const client = new Client(address, channelCredentials({ roots, server: CONTROL_ID, ...own }), CHANNEL_OPTIONS)
+  const call = client.Sync(new Metadata())
+  const messages = on(call, 'data')
+  const ended = Promise.withResolvers<number>()
+  call.on('error', (error: ServiceError) => ended.resolve(error.code))
+  call.on('end', () => ended.resolve(status.OK))
+  call.write({ hello: { pod: options.pod ?? 'web-0', software: 'raw', addresses: [] } })
+  return {
+    send: (message) => call.write(message),
+    async next() {
+      const { value } = await messages.next()
+      return value?.[0] as ControlMessage
+    },
+    ended: () => ended.promise,
+    async [Symbol.asyncDispose]() {
+      call.cancel()
+      client.close()
+    },
+  }
 }
