@@ -62,6 +62,19 @@ test('a half that has ended leaves the other half open', async () => {
   expect((await all(client)).toString()).toBe('answer after the end')
 })
 
+test('an end that was read before the relay began still reaches the other side', async () => {
+  const [client, opener] = await pair()
+  const [server, application] = await pair()
+  client.end('all')
+  const head = await all(opener)
+  const ended = relayBytes(opener, server, { head, idleTimeoutMs: null, signal: new AbortController().signal })
+
+  expect((await all(application)).toString()).toBe('all')
+  application.end()
+  client.resume()
+  await ended
+})
+
 test('a reset on one side resets the other', async () => {
   const { client, application, ended } = await relayed()
   application.write('x')

@@ -73,7 +73,9 @@ function pump(from: Duplex, to: Duplex, count: (size: number) => void): void {
     if (!to.write(chunk)) from.pause()
   })
   to.on('drain', () => from.resume())
-  from.once('end', () => to.end())
+  // A peek may have read up to the end already; the event does not come twice.
+  if (from.readableEnded) to.end()
+  else from.once('end', () => to.end())
   from.once('error', () => reset(to))
   from.once('close', () => {
     // Closed without an end: the rest will never come, and the other side must learn that it was cut.
