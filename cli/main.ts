@@ -26,7 +26,6 @@ const asJson = () => new Option('-o, --output <format>', 'json: for programs').c
 
 const program = new Command('weft')
   .description('A service mesh on one machine: the same objects as in a cluster.')
-  .enablePositionalOptions()
   .showSuggestionAfterError()
 
 program
@@ -71,7 +70,6 @@ program
   .argument('<name>', 'a service, workload or pod')
   .argument('<command...>', 'the command, after --')
   .option(...MESH)
-  .passThroughOptions()
   .action((name: string, command: string[], flags: { mesh?: string }) => exec(context, name, command, flags.mesh))
 
 program

@@ -22,7 +22,7 @@ export async function exec(
   if (findProgram(program, pod.env['PATH'] ?? '', pod.workingDirectory) === undefined) {
     throw new Failure(
       `the command "${program}" is not found`,
-      `Looked in ${pod.env['PATH']} from ${pod.workingDirectory}`,
+      `Looked in the PATH of the application, from ${pod.workingDirectory}: ${pod.env['PATH']}`,
     )
   }
   const user = { uid: pod.user.uid ?? undefined, gid: pod.user.gid ?? undefined }

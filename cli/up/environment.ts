@@ -24,7 +24,9 @@ export function baseEnvironment(mesh: string, caller: NodeJS.ProcessEnv): Enviro
     return value === undefined ? [] : [[name, value] as const]
   })
   const path = caller['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-  return { ...Object.fromEntries(kept), PATH: `${dirname(process.execPath)}:${path}`, [MESH_MARK]: mesh }
+  const node = dirname(process.execPath)
+  const rest = path.split(':').filter((directory) => directory !== node)
+  return { ...Object.fromEntries(kept), PATH: [node, ...rest].join(':'), [MESH_MARK]: mesh }
 }
 
 export function applicationEnvironment(base: Environment, pod: PodPlan): Environment {
