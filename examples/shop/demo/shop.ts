@@ -38,8 +38,13 @@ interface Status {
   readonly pods: readonly { readonly name: string; readonly workload: string; readonly addresses: readonly string[] }[]
 }
 
+interface Kept {
+  readonly spans: readonly Span[]
+}
+
 export async function openShop(mesh: string): Promise<Shop> {
-  const { pods } = JSON.parse(await weft('status', mesh, '-o', 'json')) as Status
+  const of = ['--mesh', mesh]
+  const { pods } = JSON.parse(await weft('status', ...of, '-o', 'json')) as Status
   const addressOf = (workload: string): string => {
     const address = pods.find((pod) => pod.workload === workload)?.addresses[0]
     if (address === undefined) throw new Error(`weft status knows no pod of ${workload}`)
@@ -55,17 +60,17 @@ export async function openShop(mesh: string): Promise<Shop> {
     get: (path, headers) => shop.request('GET', path, headers),
     askInClear: (workload) => askInClear(addressOf(workload)),
     async accessLog(workload) {
-      const text = await weft('logs', workload, '--sidecar')
+      const text = await weft('logs', ...of, workload, '--sidecar')
       return text.split('\n').flatMap(readLine)
     },
     async metrics(workload) {
       const response = await fetch(`http://${addressOf(workload)}:15020/metrics`)
       return response.text()
     },
-    exec: (workload, ...command) => weft('exec', workload, '--', ...command),
+    exec: (workload, ...command) => weft('exec', ...of, workload, '--', ...command),
     async trace(id) {
-      const { spans } = JSON.parse(await weft('traces', id, '-o', 'json')) as { spans: readonly Span[] }
-      return { spans, drawing: (await weft('traces', id)).split('\n') }
+      const { traces } = JSON.parse(await weft('traces', ...of, id, '-o', 'json')) as { traces: readonly Kept[] }
+      return { spans: traces[0]?.spans ?? [], drawing: (await weft('traces', ...of, id)).split('\n') }
     },
   }
   return shop
