@@ -63,10 +63,18 @@ function explained(path: readonly PropertyKey[], found: string, want: string, is
   }
 }
 
-/** YAML reads 8080 as a number and yes as text: say so where text was wanted. */
+/** YAML reads 8080 as a number and "8080" as text: say so where the other was wanted. */
 function quoteHint(issue: z.core.$ZodIssue, value: unknown): string {
-  const isTextWanted = issue.code === 'invalid_type' && issue.expected === 'string'
-  return isTextWanted && (typeof value === 'number' || typeof value === 'boolean') ? ` (in quotes: "${value}")` : ''
+  if (issue.code !== 'invalid_type') return ''
+  if (issue.expected === 'string') {
+    // A duration wants its unit first.
+    if (issue.message.startsWith('a duration')) return ''
+    return typeof value === 'number' || typeof value === 'boolean' ? ` (in quotes: "${value}")` : ''
+  }
+  const isPlain = typeof value === 'string' && /^(-?\d{1,15}|true|false)$/.test(value)
+  return isPlain && (issue.expected === 'number' || issue.expected === 'int' || issue.expected === 'boolean')
+    ? ` (without quotes: ${value})`
+    : ''
 }
 
 function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {

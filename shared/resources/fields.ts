@@ -20,7 +20,7 @@ export function fields<S extends z.core.$ZodShape>(shape: S, unsupported: readon
 function wantInstead(key: string, known: readonly string[], unsupported: readonly string[]): string {
   if (unsupported.includes(key)) return LEFT_OUT
   const meant = nearest(key, known)
-  const list = `one of ${known.join(', ')}`
+  const list = known.length === 1 ? `"${known[0]}"` : `one of ${known.join(', ')}`
   return meant === undefined ? list : `"${meant}" (known here: ${known.join(', ')})`
 }
 

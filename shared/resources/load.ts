@@ -30,7 +30,7 @@ export function loadDocuments(files: readonly SourceFile[]): LoadResult {
   const problems: Problem[] = []
   for (const { path: file, text } of files) {
     const parsed = parseYaml(file, text)
-    problems.push(...parsed.problems)
+    for (const problem of parsed.problems) problems.push(problem)
     for (const [index, document] of parsed.documents.entries()) {
       const result = check(file, document, index)
       if ('resource' in result) documents.push(result)
@@ -38,8 +38,24 @@ export function loadDocuments(files: readonly SourceFile[]): LoadResult {
     }
   }
   problems.push(...findClashes(documents))
-  return { documents, problems }
+  return { documents, problems: shortened(problems) }
 }
+
+/** A file of the wrong sort has mistakes without end. */
+function shortened(problems: readonly Problem[]): readonly Problem[] {
+  const rest = problems[MOST_PROBLEMS]
+  if (rest === undefined) return problems
+  const more = {
+    ...rest,
+    object: null,
+    path: '',
+    found: `${problems.length - MOST_PROBLEMS} further mistakes`,
+    want: 'those above mended first',
+  }
+  return [...problems.slice(0, MOST_PROBLEMS), more]
+}
+
+const MOST_PROBLEMS = 100
 
 /**
  * Files in layers, as `weft apply` lays its objects over mesh.yaml: an object of a later file stands in for the same object of an
@@ -67,7 +83,7 @@ function check(file: string, document: YamlDocument, index: number): Loaded | { 
   const object = describeUnchecked(value, index)
   const kind = kindOf(value)
   if (typeof kind !== 'string')
-    return { problems: [{ file, ...document.placeOf([kind.path], false), object, ...kind }] }
+    return { problems: [{ file, ...document.placeOf(kind.path === '' ? [] : [kind.path], false), object, ...kind }] }
   const result = KINDS[kind].schema.safeParse(value, { error: wantByDefault })
   if (result.success)
     return { resource: result.data, name: describeResource(result.data), file, line: document.place.line }

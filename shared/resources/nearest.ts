@@ -1,11 +1,11 @@
 // The known word that someone most likely meant.
 
-/** Undefined when nothing is near: at most two edits, and less than half of the word. */
+/** Undefined when nothing is near: at most three edits, and at most half of the word. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 64) return undefined
   const lower = word.toLowerCase()
   let best: string | undefined
-  let bestDistance = 3
+  let bestDistance = 4
   for (const candidate of known) {
     const distance = editDistance(lower, candidate.toLowerCase())
     if (distance >= bestDistance || distance * 2 > candidate.length) continue

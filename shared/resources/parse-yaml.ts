@@ -6,17 +6,16 @@ import {
   isNode,
   isScalar,
   isSeq,
-  Lexer,
   LineCounter,
   type ParsedNode,
-  Parser,
   parseAllDocuments,
 } from 'yaml'
 import type { Problem } from './problem.ts'
+import { excessOf } from './yaml-limits.ts'
 
-const MOST_CHARACTERS = 1024 * 1024
-const MOST_DEPTH = 64
 const MOST_ALIASES = 100
+/** Of one document; the first ones say enough. */
+const MOST_MISTAKES = 20
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 export interface Place {
@@ -37,13 +36,10 @@ export interface ParsedYaml {
 }
 
 export function parseYaml(file: string, text: string): ParsedYaml {
-  const whole = (found: string, want: string): ParsedYaml => ({
-    documents: [],
-    problems: [{ file, line: 0, column: 0, object: null, path: '', found, want }],
-  })
-  if (text.length > MOST_CHARACTERS)
-    return whole(`${text.length} characters`, `a file of at most ${MOST_CHARACTERS}; part it into several`)
-  if (isTooDeep(text)) return whole(`values nested deeper than ${MOST_DEPTH}`, `at most ${MOST_DEPTH} levels`)
+  const excess = excessOf(text)
+  if (excess !== undefined) {
+    return { documents: [], problems: [{ file, line: 0, column: 0, object: null, path: '', ...excess }] }
+  }
   const lines = new LineCounter()
   const parsed = parseAllDocuments(text, {
     lineCounter: lines,
@@ -51,33 +47,25 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     uniqueKeys: true,
     stringKeys: true,
   })
-  if (!Array.isArray(parsed)) return { documents: [], problems: [] }
   const documents: YamlDocument[] = []
   const problems: Problem[] = []
-  for (const [index, document] of parsed.entries()) {
+  // Without a document there is an empty list that carries errors of its own; there are none then.
+  for (const [index, document] of [...parsed].entries()) {
     const mistakes = mistakesOf(document)
-    for (const mistake of mistakes) {
-      problems.push({
-        file,
-        ...placeAt(lines, mistake.offset),
-        object: `document ${index + 1}`,
-        path: '',
-        found: mistake.found,
-        want: mistake.want,
-      })
+    for (const { offset, found, want } of mistakes) {
+      problems.push({ file, ...placeAt(lines, offset), object: `document ${index + 1}`, path: '', found, want })
     }
-    if (mistakes.length === 0) read(document)
+    const value: unknown = mistakes.length === 0 ? document.toJS({ maxAliasCount: MOST_ALIASES }) : null
+    if (value !== null && value !== undefined) documents.push(locatable(document, value, lines))
   }
   return { documents, problems }
+}
 
-  function read(document: Document.Parsed): void {
-    const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES })
-    if (value === null || value === undefined) return
-    documents.push({
-      value,
-      place: placeAt(lines, offsetOf(document.contents)),
-      placeOf: (path, isName) => placeAt(lines, find(document.contents, path, isName)),
-    })
+function locatable(document: Document.Parsed, value: unknown, lines: LineCounter): YamlDocument {
+  return {
+    value,
+    place: placeAt(lines, offsetOf(document.contents)),
+    placeOf: (path, isName) => placeAt(lines, find(document.contents, path, isName)),
   }
 }
 
@@ -88,7 +76,7 @@ interface Mistake {
 }
 
 function mistakesOf(document: Document.Parsed): Mistake[] {
-  const mistakes = [...document.errors, ...document.warnings].map((error) => ({
+  const mistakes = [...document.errors, ...document.warnings].slice(0, MOST_MISTAKES).map((error) => ({
     offset: error.pos[0],
     found: `what YAML does not allow (${error.message.replaceAll('\n', ' ').slice(0, 200)})`,
     want: 'valid YAML 1.2',
@@ -124,38 +112,6 @@ function collectKeyMistakes(node: unknown, mistakes: Mistake[]): void {
     }
     collectKeyMistakes(value, mistakes)
   }
-}
-
-/** Walks the tokens without recursion, as the composer that comes later recurses. */
-function isTooDeep(text: string): boolean {
-  if (isFlowTooDeep(text)) return true
-  const waiting: { token: unknown; depth: number }[] = []
-  for (const token of new Parser().parse(text)) waiting.push({ token, depth: 0 })
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (next.depth > MOST_DEPTH) return true
-    for (const child of childrenOf(next.token)) waiting.push({ token: child, depth: next.depth + 1 })
-  }
-  return false
-}
-
-/** Brackets alone, from the lexer, which stops where it is told to: a parser would first build it all. */
-function isFlowTooDeep(text: string): boolean {
-  let depth = 0
-  for (const token of new Lexer().lex(text)) {
-    if (token === '[' || token === '{') depth++
-    else if (token === ']' || token === '}') depth--
-    if (depth > MOST_DEPTH) return true
-  }
-  return false
-}
-
-function childrenOf(token: unknown): unknown[] {
-  if (typeof token !== 'object' || token === null) return []
-  const { value, items } = token as { value?: unknown; items?: unknown }
-  const children: unknown[] = typeof value === 'object' ? [value] : []
-  if (Array.isArray(items))
-    for (const item of items as { key?: unknown; value?: unknown }[]) children.push(item.key, item.value)
-  return children.filter((child) => typeof child === 'object' && child !== null)
 }
 
 /** The offset of the deepest thing on the path that is there. */
