@@ -2,8 +2,9 @@
 // no source has changed since the last build; `--force` builds anyway. Two builds at once do no harm: files are renamed in.
 import { createHash, randomBytes } from 'node:crypto'
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { basename, join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
@@ -17,6 +18,24 @@ import { fileURLToPath as weftFileURLToPath } from 'node:url'
 const require = weftCreateRequire(import.meta.url)
 const __filename = weftFileURLToPath(import.meta.url)
 const __dirname = weftFileURLToPath(new URL('.', import.meta.url))`
+
+/** These hide a require() from the bundler in their ES modules; their CommonJS files do not. */
+const ALIAS = {
+  '@opentelemetry/otlp-grpc-exporter-base': './node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs',
+}
+
+/**
+ * The ES build of this package loads grpc-js late by a require() of its own, which esbuild cannot see: at run time it would be a
+ * second copy, whose credentials the bundled one refuses, or none where there is no node_modules. A plain require() is bundled.
+ */
+const BUNDLE_LATE_GRPC: Plugin = {
+  name: 'bundle-late-grpc',
+  setup({ onLoad }) {
+    onLoad({ filter: /otlp-grpc-exporter-base\/dist\/.*\.mjs$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll('__require("@grpc/grpc-js")', 'require("@grpc/grpc-js")'),
+    }))
+  },
+}
 
 async function main(): Promise<void> {
   const print = fingerprint()
@@ -43,6 +62,8 @@ async function bundle(name: string, entry: string): Promise<string> {
     target: 'node24',
     format: 'esm',
     banner: { js: BANNER },
+    plugins: [BUNDLE_LATE_GRPC],
+    alias: ALIAS,
     // Names stay as they are: a stack trace must be readable without a map.
     minifySyntax: true,
     legalComments: 'none',
@@ -51,8 +72,16 @@ async function bundle(name: string, entry: string): Promise<string> {
   })
   const output = result.outputFiles[0]
   if (output === undefined) throw new Error(`esbuild gave nothing for ${entry}`)
+  checkWhole(name, output.text)
   put(join(DIST, `${name}.js`), output.contents)
   return `${name}.js ${Math.ceil(output.contents.length / 1024)} kB`
+}
+
+/** A package that is asked for at run time would be a second copy in a checkout and missing in an image. */
+function checkWhole(name: string, text: string): void {
+  const asked = [...text.matchAll(/__require\d*\("([^"]+)"\)/g)].map(([, module = '']) => module)
+  const foreign = [...new Set(asked)].filter((module) => !isBuiltin(module))
+  if (foreign.length > 0) throw new Error(`${name}.js is not whole, it asks for ${foreign.join(', ')}: see ALIAS`)
 }
 
 /** koffi asks for its native part by the name of a package at run time; the package is looked up from the bundle on. */
