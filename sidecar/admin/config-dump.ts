@@ -19,7 +19,7 @@ const REDACTED = '[secret, not shown]'
 const SECRET_TEXT = /-----BEGIN [A-Z ]*PRIVATE KEY-----|^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]*$/
 
 /** A copy that JSON can hold: Maps and Sets as objects and lists, cycles cut, no key and no token in it. */
-export function withoutSecrets(value: unknown, ancestors: readonly object[] = []): unknown {
+function withoutSecrets(value: unknown, ancestors: readonly object[] = []): unknown {
   if (typeof value === 'string') return SECRET_TEXT.test(value) ? REDACTED : value
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return value

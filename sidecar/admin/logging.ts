@@ -1,7 +1,7 @@
 // GET /logging and POST /logging?level=: the log level, for the time of a hunt.
 import { json, type Page, plain } from './http.ts'
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 export interface LogLevel {
   get(): string

@@ -136,7 +136,7 @@ function schemeOf(exchange: Exchange): string {
 }
 
 /** "catalog:8080", "[fd00::1]:80", "catalog"; the port is null where there is none. */
-export function splitAuthority(authority: string): { readonly host: string; readonly port: number | null } {
+function splitAuthority(authority: string): { readonly host: string; readonly port: number | null } {
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(authority)
   if (match === null) return { host: authority, port: null }
   return { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? null : Number(match[3]) }

@@ -101,7 +101,7 @@ export function createWorkload(tracing: Partial<WorkloadConfig['tracing']>): Wor
     name: 'catalog-v1',
     namespace: 'shop',
     serviceAccount: 'catalog',
-    labels: {},
+    labels: { version: 'v2' },
     mtls: 'Strict',
     ports: [],
     tracing: {

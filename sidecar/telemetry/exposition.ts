@@ -2,9 +2,6 @@
 // (https://prometheus.io/docs/instrumenting/exposition_formats/). Label text comes ready from series.ts.
 import { DURATION_BUCKETS, type Metric } from './metric-table.ts'
 
-/** Bodies of answers with this text must carry it. */
-export const EXPOSITION_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-
 /** Counts per bucket, not cumulative; the last one is what is over the highest boundary. */
 export interface Histogram {
   readonly buckets: Float64Array

@@ -3,7 +3,7 @@
 // https://opentelemetry.io/docs/specs/semconv/http/: RFC 9110, PATCH (RFC 5789) and QUERY.
 const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
-export const OTHER_METHOD = '_OTHER'
+const OTHER_METHOD = '_OTHER'
 
 export function knownMethod(method: string): string {
   return KNOWN_METHODS.has(method) ? method : OTHER_METHOD

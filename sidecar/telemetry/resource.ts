@@ -3,7 +3,7 @@
 import type { WorkloadConfig } from '#shared/decide/config.ts'
 
 export interface ResourceOptions {
-  /** Known from the start (pod name, version, node); wins over what the workload's configuration tells. */
+  /** Known from the start (pod name, node); wins over what the workload's configuration tells. Empty: not known. */
   readonly resource: Readonly<Record<string, string>>
   /** OTEL_RESOURCE_ATTRIBUTES: wins over both. */
   readonly otelResourceAttributes?: string | undefined
@@ -15,16 +15,21 @@ export function buildResource(options: ResourceOptions, workload: WorkloadConfig
   const attributes: Record<string, string> = {
     'service.name': workload.name,
     'service.namespace': workload.namespace,
+    'service.version': workload.labels['app.kubernetes.io/version'] ?? workload.labels['version'] ?? '',
     'k8s.namespace.name': workload.namespace,
-    ...options.resource,
+    ...withoutEmpty(options.resource),
     ...parseResourceAttributes(options.otelResourceAttributes ?? ''),
   }
   if (options.otelServiceName) attributes['service.name'] = options.otelServiceName
-  return attributes
+  return withoutEmpty(attributes)
+}
+
+function withoutEmpty(attributes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== ''))
 }
 
 /** "key=value,key=value", values percent-encoded, as in W3C Baggage; what cannot be read is left out. */
-export function parseResourceAttributes(text: string): Record<string, string> {
+function parseResourceAttributes(text: string): Record<string, string> {
   const attributes: Record<string, string> = {}
   for (const pair of text.split(',')) {
     const equals = pair.indexOf('=')

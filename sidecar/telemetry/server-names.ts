@@ -39,7 +39,7 @@ export function createServerNames(maxAddresses = 100): ServerNames {
 }
 
 /** "shop/catalog" to "catalog.shop", as it is called in DNS. */
-export function serviceHost(service: string): string {
+function serviceHost(service: string): string {
   const slash = service.indexOf('/')
   return slash < 0 ? service : `${service.slice(slash + 1)}.${service.slice(0, slash)}`
 }

@@ -63,6 +63,7 @@ test('spans are from the workload, unless the sidecar or the environment of Open
     {
       otelResourceAttributes: 'deployment.environment.name=blue%20one,broken,k8s.pod.name=x',
       otelServiceName: 'renamed',
+      resource: { 'service.instance.id': 'catalog-v1-0', 'k8s.node.name': '' },
     },
   )
   const exchange = createExchange()
@@ -74,11 +75,13 @@ test('spans are from the workload, unless the sidecar or the environment of Open
   expect(span?.resource.attributes).toMatchObject({
     'service.name': 'renamed',
     'service.namespace': 'shop',
-    'service.version': 'v1',
+    'service.version': 'v2',
+    'service.instance.id': 'catalog-v1-0',
     'k8s.namespace.name': 'shop',
     'k8s.pod.name': 'x',
     'deployment.environment.name': 'blue one',
   })
+  expect(span?.resource.attributes).not.toHaveProperty(['k8s.node.name'])
 })
 
 test.each([
