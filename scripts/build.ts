@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { basename, join } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { build } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
@@ -22,19 +22,6 @@ const __dirname = weftFileURLToPath(new URL('.', import.meta.url))`
 /** These hide a require() from the bundler in their ES modules; their CommonJS files do not. */
 const ALIAS = {
   '@opentelemetry/otlp-grpc-exporter-base': './node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs',
-}
-
-/**
- * The ES build of this package loads grpc-js late by a require() of its own, which esbuild cannot see: at run time it would be a
- * second copy, whose credentials the bundled one refuses, or none where there is no node_modules. A plain require() is bundled.
- */
-const BUNDLE_LATE_GRPC: Plugin = {
-  name: 'bundle-late-grpc',
-  setup({ onLoad }) {
-    onLoad({ filter: /otlp-grpc-exporter-base\/dist\/.*\.mjs$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replaceAll('__require("@grpc/grpc-js")', 'require("@grpc/grpc-js")'),
-    }))
-  },
 }
 
 async function main(): Promise<void> {
@@ -62,7 +49,6 @@ async function bundle(name: string, entry: string): Promise<string> {
     target: 'node24',
     format: 'esm',
     banner: { js: BANNER },
-    plugins: [BUNDLE_LATE_GRPC],
     alias: ALIAS,
     // Names stay as they are: a stack trace must be readable without a map.
     minifySyntax: true,
