@@ -142,16 +142,23 @@ async function showWebSocket(shop: Shop, report: Report): Promise<void> {
 async function showTrace(shop: Shop, report: Report): Promise<void> {
   await shop.get('/')
   const isHome = (line: LogLine) => line['url.path'] === '/' && line['weft.direction'] === 'inbound'
-  const id = (await linesOf(shop, 'web', isHome)).at(-1)?.trace_id
+  const id = (await linesOf(shop, 'web', isHome)).at(-1)?.trace_id ?? 'none'
+  const calls = await linesOf(shop, 'web', (line) => line.trace_id === id && line['weft.direction'] === 'outbound', 3)
+  const tries = calls.reduce((sum, call) => sum + (call['weft.attempts'] ?? 0), 0)
+  // One of web, and of each try one at either end.
+  const wanted = 1 + 2 * tries
   const nothing = { spans: [], drawing: [] }
-  const trace = await eventually(
-    // Spans come in batches: at first control knows nothing of the trace.
-    async () => (id === undefined ? nothing : shop.trace(id).catch(() => nothing)),
-    (seen) => servicesOf(seen).length >= 4 && rootsOf(seen) === 1,
-  )
-  for (const line of trace.drawing) report.say(line)
+  // Spans come in batches: at first control knows nothing of the trace.
+  const ask = () => shop.trace(id).catch(() => nothing)
+  const trace = await eventually(ask, ({ spans }) => spans.length >= wanted)
+  for (const line of trace.drawing) report.say(line.replaceAll('spiffe://shop.example/ns/shop/sa/', ''))
   const services = servicesOf(trace)
   report.expect('it spans at least four services', services.length >= 4, services.join(', ') || 'no span')
+  report.expect(
+    'each try has a span at either end',
+    trace.spans.length === wanted,
+    `${trace.spans.length} of ${wanted}`,
+  )
   report.expect('it is one tree', rootsOf(trace) === 1, `${rootsOf(trace)} roots`)
 }
 

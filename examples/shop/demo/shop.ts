@@ -10,6 +10,8 @@ export interface LogLine {
   readonly trace_id?: string
   readonly 'weft.direction'?: 'inbound' | 'outbound'
   readonly 'url.path'?: string
+  /** Tries, 1 without a retry. */
+  readonly 'weft.attempts'?: number
   readonly 'http.response.status_code'?: number
 }
 
