@@ -92,7 +92,7 @@ async function answer(request: IncomingMessage, parts: LocalApiParts): Promise<A
     const [, path, run] = route
     return await run({ request, query, rest: decodeURIComponent(pathname.slice(path.length)), parts })
   } catch (error) {
-    return failure(500, error instanceof Error ? error.message : String(error))
+    return failure(error instanceof URIError ? 400 : 500, error instanceof Error ? error.message : String(error))
   }
 }
 

@@ -2,6 +2,7 @@
 // TLS 1.3. A new identity is shown to new connections; those that are open live on.
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
 import type { Address } from '#shared/address.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
@@ -19,7 +20,10 @@ export interface MutualTlsOptions {
 
 export interface MutualTlsListener {
   readonly address: Address
+  /** Takes no more connections; those that are open live on. */
   close(): void
+  /** Cuts what is still open, also connections that never became a stream. */
+  destroy(): void
 }
 
 const HANDSHAKE_MS = 10_000
@@ -48,6 +52,11 @@ export async function listenMutualTls(
     handshakeTimeout: HANDSHAKE_MS,
   })
   server.maxConnections = options.maxConnections
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on('secureConnection', (socket) => {
     socket.on('error', (error) => options.log.debug({ err: error }, 'a connection of a sidecar broke'))
     if (socket.alpnProtocol === 'h2') options.onConnection(socket)
@@ -77,6 +86,9 @@ export async function listenMutualTls(
     close() {
       stop()
       server.close()
+    },
+    destroy() {
+      for (const socket of sockets) socket.destroy()
     },
   }
 }

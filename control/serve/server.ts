@@ -82,6 +82,7 @@ export function createDiscoveryServer(options: DiscoveryServerOptions): Discover
       for (const listener of listeners) listener.close()
       for (const end of streams) end(new ProtocolError(status.UNAVAILABLE, 'control is stopping'))
       await shutdown(server)
+      for (const listener of listeners) listener.destroy()
     },
   }
 }
