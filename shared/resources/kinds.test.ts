@@ -53,9 +53,12 @@ const everythingRight: readonly (readonly [string, string, string?])[] = [
     '{ selector: { matchLabels: { app: a } }, mtls: { mode: Permissive }, tracing: { endpoint: "http://[::1]:4318", protocol: http, samplingPercent: 0.1, propagators: [b3, tracecontext] }, accessLog: { enabled: true } }',
   ],
 ]
-test.each(everythingRight)('%s %s is taken', (kind, spec, metadata = '') => {
-  expect(problemsOf(kind, spec, metadata)).toBe('')
-})
+test.each(everythingRight.map(([kind, spec, metadata = '']) => ({ kind, spec, metadata })))(
+  '$kind $spec is taken',
+  ({ kind, spec, metadata }) => {
+    expect(problemsOf(kind, spec, metadata)).toBe('')
+  },
+)
 
 test('a Mesh', () => {
   expect(
