@@ -108,7 +108,7 @@ const labelValue = matching(
 )
 
 export const labels = textMap(qualifiedName, labelValue)
-export const annotations = textMap(
+const annotations = textMap(
   qualifiedName,
   z.string({ error: 'text' }).max(65_536, { error: 'text of at most 65536 characters' }),
 )

@@ -45,4 +45,3 @@ export const meshPolicySchema = kind({
   spec,
 })
 export type MeshPolicyResource = z.infer<typeof meshPolicySchema>
-export type MeshPolicySpec = MeshPolicyResource['spec']
