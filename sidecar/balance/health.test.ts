@@ -95,14 +95,30 @@ test('after as long in good standing as the ejection lasted, the doubling is for
   expect(health.isFit(endpoint)).toBe(true)
 })
 
-test('what was sent before the ejection neither ends nor prolongs it', () => {
+test('a success right after the return does not make up for the ejection', () => {
   const { clock, health, observe } = start()
+  observe(answered(500), 3)
+  clock.advance(10_000)
+  observe(answered(200))
+  observe(answered(500), 3)
+  clock.advance(19_999)
+  expect(health.isFit(endpoint)).toBe(false)
+  clock.advance(1)
+  expect(health.isFit(endpoint)).toBe(true)
+})
+
+test('what was sent before the ejection neither ends nor prolongs it', () => {
+  const { clock, changes, observe } = start()
   observe(answered(500), 3)
   observe(answered(500), 10)
   observe(answered(200))
-  expect(health.isFit(endpoint)).toBe(false)
+  expect(changes).toEqual([[endpoint, false]])
   clock.advance(10_000)
-  expect(health.isFit(endpoint)).toBe(true)
+  clock.advance(600_000)
+  expect(changes).toEqual([
+    [endpoint, false],
+    [endpoint, true],
+  ])
 })
 
 test('zero consecutive failures turns ejection off', () => {
@@ -123,4 +139,5 @@ test('a closed tracker tells nothing more', () => {
   health.close()
   clock.advance(60_000)
   expect(changes).toEqual([[endpoint, false]])
+  expect(health.isFit(endpoint)).toBe(false)
 })

@@ -1,5 +1,5 @@
-// Power of two choices: of two endpoints drawn at random the one with fewer requests in flight for its weight; a tie is
-// drawn again. Looking for the least of all would send every sidecar to the same endpoint at once.
+// Power of two choices: of two endpoints drawn at random the one with fewer requests in flight for its weight.
+// Looking for the least of all would send every sidecar to the same endpoint at once.
 import type { Balancer, Endpoint, Picker } from '#flow/upstream.ts'
 import type { Standing } from './standing.ts'
 import { EMPTY_PICKER, withoutTried } from './tried.ts'
@@ -15,9 +15,8 @@ export function createLeastRequest(standingOf: (endpoint: Endpoint) => Standing,
     const pickAny = (): Endpoint => {
       const first = draw.first()
       const other = draw.second(first)
-      const gap = load(first) - load(other)
-      const isFirst = gap === 0 ? random() < 0.5 : gap < 0
-      return endpoints[isFirst ? first : other] as Endpoint
+      // A tie needs no further draw: the first one was drawn by weight.
+      return endpoints[load(first) <= load(other) ? first : other] as Endpoint
     }
     return {
       pick(hash, tried) {

@@ -38,6 +38,15 @@ test('the light endpoint of a canary is not served in bursts', () => {
   for (const gap of gaps.slice(1)) expect(Math.abs(gap - 20)).toBeLessThanOrEqual(2)
 })
 
+test('many light endpoints are spread over the turns of a heavy one', () => {
+  const endpoints = makeEndpoints([10, 1, 1, 1, 1])
+  const picker = createRoundRobin(seededRandom(5))(endpoints)
+  const picks = Array.from({ length: 1400 }, () => picker.pick(0, []) === endpoints[0])
+  const lightInRow = picks.filter((isHeavy, index) => !isHeavy && index > 0 && picks[index - 1] === false)
+  expect(picks.filter((isHeavy) => !isHeavy)).toHaveLength(400)
+  expect(lightInRow).toEqual([])
+})
+
 test('a change of the endpoints does not send everyone back to the first', () => {
   const endpoints = makeEndpoints([1, 1, 1, 1])
   const balance = createRoundRobin(seededRandom(4))

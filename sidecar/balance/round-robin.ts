@@ -5,6 +5,8 @@ import { EMPTY_PICKER, withoutTried } from './tried.ts'
 
 /** Weights are scaled to this, so shares are exact to 1/65535 of the heaviest. */
 const HEAVIEST = 65_535
+/** Multiples of the golden ratio's part of a round lie far apart, however many there are. */
+const GOLDEN_PART = 40_503
 
 /** `random` only chooses where to begin, so that not every sidecar of a service begins with the same endpoint. */
 export function createRoundRobin(random: () => number): Balancer {
@@ -43,7 +45,7 @@ function createPicker(fit: readonly Endpoint[], turn: Turn, again: Turn): Picker
   }
 }
 
-/** Chosen in exactly `stride` of HEAVIEST rounds; the shift by index keeps equal endpoints from bunching together. */
+/** Chosen in exactly `stride` of HEAVIEST rounds; the shift by index spreads the light ones over the rounds. */
 function isTurnOf(index: number, round: number, stride: number): boolean {
-  return (stride * round + index * (HEAVIEST >> 1)) % HEAVIEST >= HEAVIEST - stride
+  return (stride * round + index * GOLDEN_PART) % HEAVIEST >= HEAVIEST - stride
 }

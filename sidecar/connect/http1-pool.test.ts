@@ -169,13 +169,13 @@ test('a failed dial fails the request it was for, with its code', async () => {
 
 test('a failed dial fails nobody while another dial is under way for the one that waits', async () => {
   const { acquire, dials } = start()
-  acquire().cancel()
-  acquire()
+  const { cancel } = acquire()
   const waiting = acquire()
-  expect(dials).toHaveLength(2)
+  cancel()
   await dials[0]?.reject(new FlowError('CONNECT_FAILED'))
-  await dials[1]?.resolve()
   expect(waiting.got.error).toBeNull()
+  const connection = await dials[1]?.resolve()
+  expect(waiting.got.connection).toBe(connection)
 })
 
 test('a connection that is closed as soon as it is there is a failed dial', async () => {
@@ -292,6 +292,19 @@ test('after a rotation no request finds a connection from before it', async () =
   const fresh = await dials[2]?.resolve()
   fresh?.finish()
   expect(fresh?.isDestroyed).toBe(false)
+})
+
+test('who waits during a rotation is not given a connection from before it', async () => {
+  const { acquire, openIdle, dials, pool } = start()
+  const old = await openIdle()
+  acquire()
+  pool.closeIdle()
+  const waiting = acquire()
+  old.finish()
+  expect(old.isDestroyed).toBe(true)
+  expect(waiting.got.connection).toBeNull()
+  const fresh = await dials[1]?.resolve()
+  expect(waiting.got.connection).toBe(fresh)
 })
 
 test('an endpoint that closes idle connections after five seconds is seen, and ours close before', async () => {
