@@ -16,6 +16,17 @@ const listen: Setting<readonly Address[]> = {
   },
 }
 
+const SHORTEST_LIFETIME_MS = 30_000
+const anyDuration = milliseconds('WEFT_SVID_LIFETIME', '24h', 'How long a certificate is good.')
+const svidLifetimeMs: Setting<number> = {
+  ...anyDuration,
+  want: 'a duration of 30s or more, such as 24h',
+  parse(text) {
+    const lifetimeMs = anyDuration.parse(text)
+    return lifetimeMs !== undefined && lifetimeMs >= SHORTEST_LIFETIME_MS ? lifetimeMs : undefined
+  },
+}
+
 export const SETTINGS = {
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   listen,
@@ -26,7 +37,7 @@ export const SETTINGS = {
     '/run/weft/tokens.json',
     'The hashes of the tokens; read again when it changes.',
   ),
-  svidLifetimeMs: milliseconds('WEFT_SVID_LIFETIME', '24h', 'How long a certificate is good; at least 30s.'),
+  svidLifetimeMs,
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long calls may still run after SIGTERM.'),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
 }

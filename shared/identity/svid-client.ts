@@ -115,12 +115,10 @@ class RenewingSource implements SvidSource {
 
   #renewAt(wallMs: number): void {
     const { clock } = this.#options
-    const waitMs = Math.max(0, Math.min(LOOK_MS, wallMs - clock.wall()))
     this.#cancelTimer()
-    this.#cancelTimer = clock.after(waitMs, () => {
-      if (clock.wall() >= wallMs) void this.#renew()
-      else this.#renewAt(wallMs)
-    })
+    const leftMs = wallMs - clock.wall()
+    if (leftMs <= 0) void this.#renew()
+    else this.#cancelTimer = clock.after(Math.min(LOOK_MS, leftMs), () => this.#renewAt(wallMs))
   }
 
   #renewSoon(delayMs: number): void {
