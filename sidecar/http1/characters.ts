@@ -12,10 +12,10 @@ export const TOKEN = tableOf((byte) => isAlphanumeric(byte) || isOneOf(byte, "!#
 /** Field values and reason phrases (RFC 9110 section 5.5): no control character but the tab. */
 export const VALUE = tableOf((byte) => byte === 9 || (byte >= 0x20 && byte !== 0x7f))
 /**
- * A request target. Wider than RFC 3986: clients send raw UTF-8 and marks such as | or {, and servers take them.
- * Never a blank or control character (they end the line's parts), never '#', which a client must not send.
+ * A request target. Wider than RFC 3986 by the marks that clients send raw and servers take, such as | or {. Never a blank or
+ * control character (they end the line's parts), a byte beyond ASCII, or '#', which a client must not send.
  */
-export const TARGET = tableOf((byte) => byte > 0x20 && byte !== 0x7f && byte !== 0x23)
+export const TARGET = tableOf((byte) => byte > 0x20 && byte < 0x7f && byte !== 0x23)
 /** A method: upper case, so that no two parties differ on whether `get` is GET. */
 export const METHOD = tableOf((byte) => TOKEN[byte] === 1 && !(byte >= 0x61 && byte <= 0x7a))
 /** A registered name or IPv4 address as hosts are really written: no comma, at sign, blank or percent encoding. */

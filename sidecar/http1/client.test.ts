@@ -177,6 +177,18 @@ test('after a 101 bytes go both ways raw, and each direction ends on its own', a
   expect(client.idle).toBe(0)
 })
 
+test('a connection on which an upgrade was turned down is not used again', async () => {
+  await using client = await startCodecClient()
+  const half = client.get(requestTo('/ws', 'GET', 'Upgrade', 'websocket'))
+  await client.peer.untilIncludes('\r\n\r\n')
+  client.peer.send(OK)
+  await half.ended()
+  await client.isGone()
+
+  expect(half.body).toBe('ok')
+  expect(client.idle).toBe(0)
+})
+
 test('a large end of a tunnel is not cut by the end of the other direction', async () => {
   await using client = await startCodecClient()
   const half = client.get(requestTo('/ws', 'GET', 'Upgrade', 'x'))

@@ -116,10 +116,11 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
 
   #onResponseHead(stream: ClientStream): void {
     const head = this.#head
+    // Servers differ on whether what follows a request to upgrade, once turned down, is HTTP: nothing follows.
+    if (!head.keepsAlive || stream.hasUpgrade) this.#closes = true
     if (head.status === 101) return this.#switch(stream)
     if (head.status < 200) return this.#tellInterim(stream)
     this.#awaitsHead = false
-    if (!head.keepsAlive) this.#closes = true
     const isBodyless = stream.isHead || head.status === 204 || head.status === 304
     if (head.status === 204) removeField(head.fields, 'content-length')
     if (!isBodyless) this.#beginBody()

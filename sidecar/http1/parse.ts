@@ -47,7 +47,7 @@ export class HeadReader {
   push(bytes: Buffer, from: number): number {
     if (this.#held !== null) return this.#pushHeld(bytes, from)
     let at = from
-    if (bytes[at] === CR && bytes[at + 1] === LF) {
+    while (bytes[at] === CR && bytes[at + 1] === LF) {
       if (!this.#needsStartLine) return this.#finish(at + 2, 2)
       this.#skipEmptyLine()
       at += 2

@@ -45,6 +45,7 @@ const rows: [name: string, bytes: string, code: FaultCode][] = [
   ['a target without a slash', lineOf('GET a HTTP/1.1'), 'BAD_REQUEST'],
   ['a control character in the target', lineOf('GET /\x01 HTTP/1.1'), 'BAD_REQUEST'],
   ['DEL in the target', lineOf('GET /\x7f HTTP/1.1'), 'BAD_REQUEST'],
+  ['a raw byte beyond ASCII in the target', lineOf('GET /\xe4 HTTP/1.1'), 'BAD_REQUEST'],
   ['an absolute URI of another scheme', lineOf('GET ftp://a/ HTTP/1.1'), 'BAD_REQUEST'],
   ['an absolute URI without a host', lineOf('GET http:///a HTTP/1.1'), 'BAD_REQUEST'],
   ['user information in an absolute URI', lineOf('GET http://u:p@a/ HTTP/1.1'), 'BAD_REQUEST'],

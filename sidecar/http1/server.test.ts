@@ -38,15 +38,15 @@ test('gives a request as pseudo-fields and fields in their order and case, witho
   expect(request.stream.version).toBe('1.1')
 })
 
-test('keeps raw bytes of a path and of values as they are', async () => {
+test('keeps a path and raw bytes of values as they are', async () => {
   await using server = await startCodecServer()
   await using client = await RawClient.connect(server.port)
-  client.send('GET /\xe4|{}"^` HTTP/1.1\r\nHost: shop\r\nX: \xff\r\n\r\n')
+  client.send('GET /%e4|{}"^` HTTP/1.1\r\nHost: shop\r\nX: \xff\r\n\r\n')
 
   const request = await server.request(0)
   await request.ended()
 
-  expect(fieldValue(request.head, ':path')).toBe('/\xe4|{}"^`')
+  expect(fieldValue(request.head, ':path')).toBe('/%e4|{}"^`')
   expect(fieldValue(request.head, 'x')).toBe('\xff')
 })
 

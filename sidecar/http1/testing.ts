@@ -24,6 +24,8 @@ export class Heard implements StreamEvents {
   drains = 0
   /** Each event as a word, to compare orders. */
   log: string[] = []
+  /** Called after each event. */
+  onEvent: () => void = () => {}
   readonly #waiting: { holds: () => boolean; resolve: () => void }[] = []
 
   onHead(fields: Fields, end: boolean): void {
@@ -68,6 +70,7 @@ export class Heard implements StreamEvents {
   #note(event: string, end: boolean): void {
     this.log.push(end ? `${event} end` : event)
     if (end) this.isEnded = true
+    this.onEvent()
     for (const waiter of this.#waiting.filter(({ holds }) => holds())) {
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
       waiter.resolve()

@@ -1,0 +1,299 @@
+// Our codec against Node's own parser. WEFT_FUZZ_SECONDS=600 makes it search longer; a failure prints its seed.
+import { readdirSync, readFileSync } from 'node:fs'
+import { METHODS } from 'node:http'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { fieldValue } from '#flow/fields.ts'
+import { type Reading, requestsByNode, requestsByUs, responseByNode, responseByUs } from './testing-readers.ts'
+
+const SECONDS = Number(process.env['WEFT_FUZZ_SECONDS'] ?? 2)
+const SEARCH = {
+  numRuns: Number.MAX_SAFE_INTEGER,
+  interruptAfterTimeLimit: SECONDS * 1000,
+  markInterruptAsFailure: false,
+}
+const TIMEOUT_MS = SECONDS * 1000 + 30_000
+const CORPUS = new URL('../../test/fixtures/http1-corpus/', import.meta.url)
+
+// ---- what must hold
+
+/** What we passed on, Node must have read in the same way; and after `ok` there is nothing more. */
+function expectSameReading(ours: Reading, node: Reading): void {
+  for (const [index, message] of ours.messages.entries()) {
+    const other = node.messages[index]
+    if (other === undefined && isByDesign(ours, index, node)) return
+    if (other === undefined)
+      throw new Error(`we read ${JSON.stringify(message)}, Node nothing (${node.verdict} ${node.detail})`)
+    if (message.isComplete) {
+      expect(message).toEqual(other)
+      continue
+    }
+    expect([message.start, message.fields]).toEqual([other.start, other.fields])
+    expect(other.body.startsWith(message.body)).toBe(true)
+  }
+  if (ours.verdict === 'ok') expect(node.messages).toHaveLength(ours.messages.length)
+}
+
+/**
+ * The classes in which we read on and Node does not. A method is any token in upper case, where Node has a list. `close` in a
+ * 1xx head is taken to speak of the connection after the final answer. And behind a request to upgrade that is not taken up
+ * comes the next request, which Node throws away when both come at once.
+ */
+function isByDesign(ours: Reading, index: number, node: Reading): boolean {
+  if (node.detail === 'HPE_INVALID_METHOD') return !METHODS.includes(ours.messages[index]?.start.split(' ')[0] ?? '')
+  const former = ours.messages[index - 1]
+  if (former === undefined) return false
+  if (node.detail === 'HPE_CLOSED_CONNECTION') return Number(former.start) < 200
+  return node.verdict === 'ok' && /upgrade/i.test(fieldValue(former.fields, 'connection') ?? '')
+}
+
+async function compareRequests(bytes: Buffer): Promise<void> {
+  const ours = await requestsByUs(bytes)
+  const node = await requestsByNode(bytes)
+  expectSameReading(ours, node)
+  if (ours.verdict !== 'ok' || node.verdict !== 'refused') return
+  // Bytes behind a last request: Node complains of them, we read them no more. Neither takes them for a request.
+  if (node.detail === 'HPE_CLOSED_CONNECTION' || node.detail === 'HPE_INVALID_METHOD') return
+  // We judge a line at its end, Node as it comes: then it must be refused once it has one.
+  const completed = await requestsByUs(Buffer.concat([bytes, Buffer.from('\r\n\r\n')]))
+  expect(completed.verdict).toBe('refused')
+}
+
+async function compareResponse(bytes: Buffer, method: string): Promise<void> {
+  const ours = await responseByUs(bytes, method)
+  const node = await responseByNode(bytes, method)
+  expectSameReading(ours, node)
+  if (ours.verdict === 'ok') expect(node.verdict).toBe('ok')
+}
+
+// ---- bytes that are nearly HTTP
+
+const name = fc.constantFrom(
+  'X',
+  'x-long-name',
+  'Accept',
+  'Host',
+  'Connection',
+  'Expect',
+  'Upgrade',
+  'Content-Length',
+  'Transfer-Encoding',
+  'Trailer',
+  'TE',
+  'Content_Length',
+)
+const value = fc.oneof(
+  fc.constantFrom(
+    'a',
+    '',
+    'a, b',
+    'close',
+    'keep-alive',
+    'upgrade',
+    'websocket',
+    'h2c',
+    '100-continue',
+    'chunked',
+    'identity',
+    'gzip, chunked',
+    '0',
+    '3',
+    '03',
+    '+3',
+    '0x3',
+    '3, 3',
+    '99999999999999999999',
+  ),
+  fc.string({ unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => String.fromCharCode(code)), maxLength: 12 }),
+)
+const field = fc
+  .tuple(name, fc.constantFrom(': ', ':', ':\t', ':  '), value, fc.constantFrom('', ' ', '\t', ' \t '))
+  .map((parts) => parts.join(''))
+const chunk = fc
+  .tuple(
+    fc.string({ minLength: 1, maxLength: 20 }),
+    fc.constantFrom('', ';a', ';a=b', ';a="b;c"', ';a=b;c'),
+    fc.boolean(),
+  )
+  .map(([data, extension, isUpper]) => {
+    const size = Buffer.byteLength(data, 'latin1').toString(16)
+    return `${isUpper ? size.toUpperCase() : `0${size}`}${extension}\r\n${data}\r\n`
+  })
+const trailers = fc.array(
+  fc.tuple(fc.constantFrom('X-Sum', 'Via', 'Host'), value).map(([key, text]) => `${key}: ${text}\r\n`),
+  { maxLength: 2 },
+)
+const body = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({ fields: [] as string[], text: '' }) },
+  {
+    weight: 2,
+    arbitrary: fc.string({ maxLength: 40 }).map((text) => ({ fields: [`Content-Length: ${text.length}`], text })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.array(chunk, { maxLength: 4 }), trailers).map(([chunks, last]) => ({
+      fields: ['Transfer-Encoding: chunked'],
+      text: `${chunks.join('')}0\r\n${last.join('')}\r\n`,
+    })),
+  },
+)
+const methods = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'DELETE', 'PATCH', 'M-SEARCH', 'PURGE', 'get')
+const target = fc.constantFrom(
+  '/',
+  '/a/b?c=d',
+  '/%2F',
+  '/\xe4',
+  '/a|b{c}"',
+  '*',
+  'http://b/x',
+  'http://b?x',
+  'HTTP://b',
+  '//b',
+  '/a#b',
+  'a',
+  '/\\',
+)
+const version = fc.constantFrom(
+  ...Array<string>(12).fill('HTTP/1.1'),
+  'HTTP/1.0',
+  'HTTP/1.0',
+  'HTTP/2.0',
+  'HTTP/1.2',
+  'http/1.1',
+)
+const hosts = fc.constantFrom(
+  ...Array<string>(10).fill('Host: a'),
+  'host: b:80',
+  'Host: [::1]',
+  'Host:',
+  'Host: a,b',
+  '',
+)
+const requests = fc
+  .array(
+    fc
+      .tuple(methods, target, version, hosts, fc.array(field, { maxLength: 3 }), body)
+      .map(([method, path, http, host, fields, { fields: framing, text }]) =>
+        [`${method} ${path} ${http}`, host, ...fields, ...framing]
+          .filter((line) => line !== '')
+          .map((line) => `${line}\r\n`)
+          .join('')
+          .concat('\r\n', text),
+      ),
+    { minLength: 1, maxLength: 3 },
+  )
+  .map((list) => list.join(''))
+const statusLine = fc.constantFrom(
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 200',
+  'HTTP/1.0 200 OK',
+  'HTTP/1.1 204 No Content',
+  'HTTP/1.1 304 Not Modified',
+  'HTTP/1.1 103 E',
+  'HTTP/1.1 500 \xe4',
+  'HTTP/1.1 99 X',
+  'HTTP/2.0 200 OK',
+  'HTTP/1.1 1000 X',
+)
+const responses = fc
+  .array(
+    fc.tuple(statusLine, fc.array(field, { maxLength: 3 }), body).map(([line, fields, { fields: framing, text }]) =>
+      [line, ...fields, ...framing]
+        .map((one) => `${one}\r\n`)
+        .join('')
+        .concat('\r\n', text),
+    ),
+    { minLength: 1, maxLength: 2 },
+  )
+  .map((list) => list.join(''))
+/** What breaks parsers, put in, put over or cut out anywhere. */
+const mutation = fc.record({
+  at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
+  cut: fc.constantFrom(0, 0, 0, 1, 1, 2, 4),
+  put: fc.constantFrom(
+    '',
+    '',
+    '\r',
+    '\n',
+    '\r\n',
+    '\r\n\r\n',
+    ' ',
+    '\t',
+    ':',
+    ',',
+    ';',
+    '\0',
+    '\x0b',
+    '\x7f',
+    '\x80',
+    '0',
+    '1',
+    'f',
+    'Content-Length: 1\r\n',
+    'Transfer-Encoding: chunked\r\n',
+    '\r\n X: a',
+    'GET / HTTP/1.1\r\n',
+  ),
+})
+const mutate = (text: string, mutations: { at: number; cut: number; put: string }[]) =>
+  mutations.reduce((now, { at, cut, put }) => {
+    const from = Math.floor(at * now.length)
+    return now.slice(0, from) + put + now.slice(from + cut)
+  }, text)
+const mutations = fc.array(mutation, { maxLength: 3 })
+const asBytes = (text: string) => Buffer.from(text, 'latin1')
+const mutatedRequests = fc.tuple(requests, mutations).map(([text, list]) => mutate(text, list))
+const mutatedResponses = fc.tuple(responses, mutations).map(([text, list]) => mutate(text, list))
+
+// ---- the tests
+
+test('requests that we pass on are read in the same way by Node, and what Node refuses we refuse', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(mutatedRequests, (text) => compareRequests(asBytes(text))),
+    SEARCH,
+  )
+})
+
+test('answers that we pass on are read in the same way by Node, and what Node refuses we refuse', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const method = fc.constantFrom('GET', 'GET', 'HEAD')
+  await fc.assert(
+    fc.asyncProperty(mutatedResponses, method, (text, of) => compareResponse(asBytes(text), of)),
+    SEARCH,
+  )
+})
+
+test('the same bytes mean the same however they are cut', { timeout: TIMEOUT_MS }, async () => {
+  const cuts = fc.array(fc.nat(400), { maxLength: 12 })
+  const property = fc.asyncProperty(mutatedRequests, mutatedResponses, cuts, async (request, response, where) => {
+    expect(await requestsByUs(asBytes(request), where)).toEqual(await requestsByUs(asBytes(request)))
+    const everywhere = Array.from(response, (_, index) => index)
+    expect(await responseByUs(asBytes(response), 'GET', everywhere)).toEqual(
+      await responseByUs(asBytes(response), 'GET'),
+    )
+  })
+  await fc.assert(property, SEARCH)
+})
+
+const VERDICTS: Record<string, { ours: string; node: string }> = JSON.parse(
+  readFileSync(new URL('verdicts.json', CORPUS), 'utf8'),
+)
+const files = readdirSync(CORPUS).filter((file) => /\.(?:request|response)$/.test(file))
+
+test('every file of the corpus has its verdicts', () => {
+  expect(files.toSorted()).toEqual(Object.keys(VERDICTS).toSorted())
+})
+
+test.each(files)('corpus: %s', async (file) => {
+  const bytes = readFileSync(new URL(file, CORPUS))
+  const isRequest = file.endsWith('.request')
+  const ours = isRequest ? await requestsByUs(bytes) : await responseByUs(bytes, 'GET')
+  const node = isRequest ? await requestsByNode(bytes) : await responseByNode(bytes, 'GET')
+
+  expectSameReading(ours, node)
+  expect({ ours: ours.verdict, node: node.verdict }).toEqual(VERDICTS[file])
+})
