@@ -38,7 +38,7 @@ export interface SidecarParts {
   readonly workload: Watch<WorkloadConfig | undefined>
   readonly identity: IdentitySource
   readonly tracing: { readonly inbound: Step; readonly outbound: Step }
-  readonly metrics: Pick<Metrics, 'setBreaker'>
+  readonly metrics: Pick<Metrics, 'setBreaker' | 'connectionOpened' | 'retryOverBudget'>
   readonly emit: Sink
   readonly clock: Clock
   readonly random: () => number
@@ -52,7 +52,7 @@ export function createSidecar(parts: SidecarParts) {
   const dial = createDialer({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
   const serving = { inbound: createHttpServing(), outbound: createHttpServing() }
   const onBug = (error: unknown) => parts.log.error({ err: error }, 'a connection ended by a bug')
-  const account = { emit: parts.emit, clock: parts.clock, onBug }
+  const account = { emit: parts.emit, clock: parts.clock, onOpen: parts.metrics.connectionOpened, onBug }
   const common = { ...account, ...parts, answer: answerFault, dial: quietly(dial) }
   const upstreams = createUpstreams({
     ...parts,

@@ -14,7 +14,7 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface StepParts {
   readonly clock: Clock
   readonly random: () => number
-  readonly metrics: Pick<Metrics, 'setBreaker'>
+  readonly metrics: Pick<Metrics, 'setBreaker' | 'retryOverBudget'>
   /** A client span for each try. */
   readonly trace: Step
 }
@@ -36,7 +36,7 @@ export function createStepFactory(parts: StepParts): (policy: RequestPolicy, sco
       parts.trace,
       createTimeoutStep({ ...policy, perTryTimeoutMs: retries.perTryTimeoutMs }, clock),
       breaker === null ? null : createBreakCircuitStep(breaker),
-      createRetryStep({ policy: retries, budget, random }),
+      createRetryStep({ policy: retries, budget, random, onOverBudget: metrics.retryOverBudget }),
     ].filter((step) => step !== null)
     return {
       steps,

@@ -1,5 +1,6 @@
 // Metrics, access log and traces of one sidecar, as one sink and two steps.
 
+import { X509Certificate } from 'node:crypto'
 import type { IdentitySource } from '#flow/identity.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { WorkloadConfig } from '#shared/decide/config.ts'
@@ -8,10 +9,12 @@ import type { Watch } from '#shared/watch.ts'
 import type { SidecarConfig } from './config.ts'
 import { createAccessLog } from './telemetry/access-log.ts'
 import { monitorEventLoop } from './telemetry/event-loop.ts'
+import { createLineWriter } from './telemetry/line-writer.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { fanOut } from './telemetry/observe.ts'
 import { createTracing } from './telemetry/trace.ts'
 
+const STDOUT = 1
 export const VERSION = '0.1.0'
 
 export interface TelemetryParts {
@@ -28,11 +31,8 @@ export function createTelemetry(parts: TelemetryParts) {
   const { workload } = parts.discovery
   const self = () => identity.current?.id ?? null
   const eventLoop = monitorEventLoop()
-  const accessLog = createAccessLog(
-    (text) => process.stdout.write(text),
-    () => workload.current?.accessLog === true,
-    { self },
-  )
+  const output = createLineWriter(STDOUT)
+  const accessLog = createAccessLog(output.write, () => workload.current?.accessLog === true, { self })
   const tracing = createTracing({
     workload,
     clock,
@@ -42,7 +42,6 @@ export function createTelemetry(parts: TelemetryParts) {
     self,
     resource: {
       'service.instance.id': config.podName,
-      'service.version': workload.current?.labels['version'] ?? '',
       'k8s.pod.name': config.podName,
     },
     otelResourceAttributes: config.resourceAttributes,
@@ -54,10 +53,13 @@ export function createTelemetry(parts: TelemetryParts) {
       eventLoopDelay: eventLoop.takeP99Seconds,
       spansExported: tracing.exported,
       spansDropped: tracing.dropped,
-      accessLogDropped: accessLog.dropped,
+      accessLogDropped: () => accessLog.dropped() + output.dropped(),
     },
   })
-  const tellExpiry = () => metrics.setCertificateExpiry('workload', identity.current?.expiresAt ?? null)
+  const tellExpiry = () => {
+    metrics.setCertificateExpiry('workload', identity.current?.expiresAt ?? null)
+    metrics.setCertificateExpiry('root', firstExpiryOf(identity.current?.roots ?? ''))
+  }
   identity.subscribe(tellExpiry)
   tellExpiry()
   return {
@@ -67,7 +69,15 @@ export function createTelemetry(parts: TelemetryParts) {
     async shutdown() {
       eventLoop.stop()
       accessLog.flush()
+      await output.flushed()
       await tracing.shutdown()
     },
   }
+}
+
+/** Of the roots that are trusted, the one that ends first is the one to act on. */
+function firstExpiryOf(roots: string): Date | null {
+  const blocks = roots.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const ends = blocks.map((pem) => new X509Certificate(pem).validToDate.getTime())
+  return ends.length === 0 ? null : new Date(Math.min(...ends))
 }

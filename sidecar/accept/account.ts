@@ -1,6 +1,6 @@
 // Wraps a path: times the connection, ends its socket when a step fails, and emits the one event of its end.
 
-import type { Accepted } from '#flow/connection.ts'
+import type { Accepted, Direction } from '#flow/connection.ts'
 import { FlowError } from '#flow/error.ts'
 import type { ConnectionEnded, Sink } from '#flow/event.ts'
 import type { Handler } from '#flow/layer.ts'
@@ -18,6 +18,7 @@ export type Ending = Partial<
 export interface AccountParts {
   readonly emit: Sink
   readonly clock: Clock
+  readonly onOpen: (direction: Direction) => void
   /** A failure that no step foresaw. */
   readonly onBug: (error: unknown) => void
 }
@@ -29,6 +30,7 @@ export function accountFor(parts: AccountParts, handler: Handler<Accepted, Endin
     const source = addressOf(socket.remoteAddress, socket.remotePort)
     const startedAt = clock.wall()
     const begun = clock.now()
+    parts.onOpen(direction)
     let ending: Ending
     try {
       ending = await handler(accepted)

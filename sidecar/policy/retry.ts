@@ -14,6 +14,8 @@ export interface RetryStepOptions {
   readonly budget: RetryBudget
   /** 0 <= random() < 1 */
   readonly random: () => number
+  /** A further try was wanted, but the budget was spent. */
+  readonly onOverBudget?: (service: string | null) => void
 }
 
 /** The delay never grows beyond this many times the base. */
@@ -33,7 +35,11 @@ export function createRetryStep(options: RetryStepOptions): Step | null {
   const methods = new Set(policy.methods)
   const retry = (exchange: Exchange): Verdict => {
     const made = exchange.attempts.length - 1
-    if (made >= policy.attempts || exchange.isAnswered || !exchange.isReplayable || !budget.take()) return 'continue'
+    if (made >= policy.attempts || exchange.isAnswered || !exchange.isReplayable) return 'continue'
+    if (!budget.take()) {
+      options.onOverBudget?.(exchange.service)
+      return 'continue'
+    }
     exchange.retryDelayMs = backoffMs(made, policy.backoffBaseMs, options.random)
     return 'retry'
   }

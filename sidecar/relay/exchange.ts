@@ -110,7 +110,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.#steps = route.steps
     this.#hasActivitySteps = route.steps.some((step) => step.onActivity !== undefined)
     this.isReplayable = this.#upgrade === null
-    this.#mayRepeat = route.policy.retries.attempts > 0 && route.policy.retries.methods.includes(this.facts.method)
+    this.#mayRepeat = route.policy.retries.attempts > 0
     if (route.decision.kind === 'refuse') return this.fail(route.decision.code)
     this.#walk()
   }
@@ -257,7 +257,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   }
 
   #endAttempt(attempt: UpstreamHalf, code: FaultCode | null): void {
-    const ok = code === null && attempt.status < 500
+    const ok = code === null && attempt.status > 0 && attempt.status < 500
     const durationMs = this.context.clock.now() - attempt.startedAt
     attempt.lease.done({ ok, fault: code, status: attempt.status, durationMs })
     for (const step of this.#steps) step.onAttemptEnd?.(this, attempt, code)

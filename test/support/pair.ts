@@ -110,7 +110,7 @@ async function startHalf(options: HalfOptions) {
     workload,
     identity,
     tracing: { inbound: STEP, outbound: STEP },
-    metrics: { setBreaker() {} },
+    metrics: { setBreaker() {}, connectionOpened() {}, retryOverBudget() {} },
     emit: (event) => events.push(event),
     clock: systemClock,
     random: Math.random,
