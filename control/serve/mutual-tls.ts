@@ -3,7 +3,7 @@
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { createServer, type TLSSocket } from 'node:tls'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { Address } from '#shared/address.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { MESH_TLS } from '#shared/identity/tls-settings.ts'
@@ -44,51 +44,61 @@ export async function listenMutualTls(
   signal: AbortSignal,
 ): Promise<MutualTlsListener> {
   const first = await until(options.identity, (identity) => identity !== undefined, signal)
+  const server = createTlsServer(options, first)
+  const sockets = trackSockets(server)
+  const stop = options.identity.subscribe((next) => {
+    if (next !== undefined) server.setSecureContext(contextOf(next))
+  })
+  const close = () => {
+    stop()
+    server.close()
+  }
+  server.listen(at.port, at.host)
+  try {
+    await once(server, 'listening', { signal })
+  } catch (error) {
+    close()
+    throw error
+  }
+  server.on('error', (error) => options.log.error({ err: error }, 'discovery cannot take a connection'))
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : at.port
+  return {
+    address: { host: at.host, port },
+    close,
+    destroy() {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+function createTlsServer({ log, maxConnections, onConnection }: MutualTlsOptions, identity: SvidIdentity): Server {
   const server = createServer({
-    ...contextOf(first),
+    ...contextOf(identity),
     requestCert: true,
     rejectUnauthorized: true,
     ALPNProtocols: ['h2'],
     handshakeTimeout: HANDSHAKE_MS,
   })
-  server.maxConnections = options.maxConnections
+  server.maxConnections = maxConnections
+  server.on('secureConnection', (socket) => {
+    socket.on('error', (error) => log.debug({ err: error }, 'a connection of a sidecar broke'))
+    if (socket.alpnProtocol === 'h2') onConnection(socket)
+    else socket.destroy()
+  })
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    // Who only looks whether the port answers has asked for nothing.
+    if (error.code === 'ECONNRESET') return
+    log.info({ peer: socket.remoteAddress, reason: error.message }, 'refused a connection without a fit certificate')
+  })
+  return server
+}
+
+function trackSockets(server: Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  server.on('secureConnection', (socket) => {
-    socket.on('error', (error) => options.log.debug({ err: error }, 'a connection of a sidecar broke'))
-    if (socket.alpnProtocol === 'h2') options.onConnection(socket)
-    else socket.destroy()
-  })
-  server.on('tlsClientError', (error, socket) => {
-    options.log.info(
-      { peer: socket.remoteAddress, reason: error.message },
-      'refused a connection without a fit certificate',
-    )
-  })
-  const stop = options.identity.subscribe((next) => {
-    if (next !== undefined) server.setSecureContext(contextOf(next))
-  })
-  server.listen(at.port, at.host)
-  try {
-    await once(server, 'listening', { signal })
-  } catch (error) {
-    stop()
-    server.close()
-    throw error
-  }
-  const bound = server.address()
-  const port = typeof bound === 'object' && bound !== null ? bound.port : at.port
-  return {
-    address: { host: at.host, port },
-    close() {
-      stop()
-      server.close()
-    },
-    destroy() {
-      for (const socket of sockets) socket.destroy()
-    },
-  }
+  return sockets
 }

@@ -102,6 +102,17 @@ describe('a session', () => {
     expect(take().map(({ name }) => name)).toEqual(['shop/catalog-v2:8080/ipv4', CATALOG_KEY])
   })
 
+  test('lets go of the endpoints that only a replaced configuration needed, once the next is applied', () => {
+    const { session, subscribe, take, change, report } = startSession(mesh())
+    subscribe(destination())
+    report('', take())
+    change(withDestination({ defaultBackend: 'shop/new:80', backends: [] }))
+    const names = () => session.status().map(({ name }) => name)
+    expect(names()).toEqual([CATALOG_KEY, LIST, 'shop/new:80/ipv4'])
+    report('', take())
+    expect(names()).toEqual([CATALOG_KEY, 'shop/new:80/ipv4'])
+  })
+
   test('keeps the endpoints of a configuration current while the one after it is refused', () => {
     const { session, subscribe, take, change, report } = startSession(mesh())
     subscribe(destination())

@@ -154,6 +154,7 @@ describe('while control is away', () => {
 
   test('a restarted sidecar comes back from its snapshot, which only its owner can read', async () => {
     const snapshotFile = join(folder, 'snapshot.json')
+    await writeFile(`${snapshotFile}.new`, 'the draft of a killed run', { mode: 0o644 })
     const control = await startControl(authority)
     const first = await startSidecar(authority, control.address, { snapshotFile })
     await first.discovery.find(CATALOG)
