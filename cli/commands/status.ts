@@ -24,6 +24,7 @@ interface Report {
   readonly mesh: string
   readonly phase: string
   readonly gateways: readonly string[]
+  readonly system: MeshState['system']
   readonly services: MeshState['services']
   readonly pods: readonly PodReport[]
   /** null with `controlError`: control does not answer. */
@@ -53,6 +54,7 @@ async function makeReport(mesh: MeshState, runDirectory: string): Promise<Report
     mesh: mesh.name,
     phase: mesh.phase,
     gateways: mesh.gateways,
+    system: mesh.system,
     services: mesh.services,
     pods: await Promise.all(pods),
     control,
@@ -72,6 +74,7 @@ async function certificateExpiry(socketPath: string): Promise<string | null> {
 function tell(terminal: Terminal, report: Report): void {
   const heading = (text: string) => terminal.out(paint(terminal, 'bold', text))
   heading(`mesh ${report.mesh}: ${report.phase}, gateway ${report.gateways.join(', ')}`)
+  for (const part of report.system) terminal.out(describeSystem(part))
   terminal.out('')
   terminal.out(
     formatTable([
@@ -114,6 +117,11 @@ function podRow(pod: PodReport): string[] {
     pod.isMeshed ? pod.identity : '-',
     pod.addresses.join(', '),
   ]
+}
+
+function describeSystem({ name, pid, restarts, lastEnd }: MeshState['system'][number]): string {
+  const state = pid === null ? 'not running' : `process ${pid}`
+  return `${name}: ${state}${restarts === 0 ? '' : `, started again ${restarts} times (${lastEnd})`}`
 }
 
 function readiness(pod: PodReport): string {

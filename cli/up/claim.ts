@@ -87,6 +87,7 @@ function initialState(plan: MeshPlan, { file, isCommand }: ClaimOptions): MeshSt
     gateways: plan.gateways.map(({ address }) => address),
     file,
     phase: 'starting',
+    system: [],
     pods: [],
     services: plan.services,
   }

@@ -36,7 +36,7 @@ export class Running {
   readonly #parts: RunningParts
   readonly #pods = new Map<string, Pod>()
   /** In the order of their start. */
-  readonly #system: KeptProcess[] = []
+  readonly #system = new Map<string, KeptProcess>()
   readonly #rotation: NodeJS.Timeout
   #phase: MeshState['phase'] = 'starting'
   #ending: Promise<void> | null = null
@@ -71,8 +71,13 @@ export class Running {
     this.#pods.set(pod.plan.name, pod)
   }
 
-  addSystem(process: KeptProcess): void {
-    this.#system.push(process)
+  addSystem(name: string, process: KeptProcess): void {
+    this.#system.set(name, process)
+  }
+
+  /** Undefined where the mesh has no sidecars. */
+  system(name: 'certs' | 'control'): KeptProcess | undefined {
+    return this.#system.get(name)
   }
 
   markUp(): void {
@@ -144,7 +149,7 @@ export class Running {
     this.publish()
     await Promise.all(pods.map((pod) => pod.stop()))
     if (pods.length > 0) report(`${pods.length} pods drained and ended`)
-    for (const process of this.#system.toReversed()) await process.stop(5_000)
+    for (const process of [...this.#system.values()].toReversed()) await process.stop(5_000)
     await withLock(this.#parts.runDirectory, () => sweep(this.name, this.#parts.runDirectory))
     report('network removed')
   }

@@ -77,7 +77,7 @@ async function startSystem(running: Running, parts: StartParts): Promise<void> {
     Object.values(PORTS),
   )
   const system: SystemParts = { ...parts, plan, paths, onChange: running.publishSoon }
-  const started = (process: Parameters<Running['addSystem']>[0]) => running.addSystem(process)
+  const started: Running['addSystem'] = (name, process) => running.addSystem(name, process)
   const gateway = plan.gateways[0]?.address ?? ''
   await startCerts(system, started)
   parts.report(`certs: signing at ${gateway}:${PORTS.certificates}`)

@@ -49,6 +49,8 @@ export interface MeshState {
   readonly gateways: readonly string[]
   readonly file: string
   readonly phase: 'starting' | 'up' | 'stopping'
+  /** certs and control, where there are sidecars. */
+  readonly system: readonly (ProcessState & { readonly name: string })[]
   readonly pods: readonly PodState[]
   readonly services: readonly ServiceState[]
 }

@@ -27,19 +27,25 @@ export interface SystemParts {
 }
 
 /** Resolves when the bundle is written and the port answers. */
-export async function startCerts(parts: SystemParts, started: (process: KeptProcess) => void): Promise<void> {
+export async function startCerts(
+  parts: SystemParts,
+  started: (name: Bundle, process: KeptProcess) => void,
+): Promise<void> {
   const process = keep(parts, 'certs', certsEnvironment(parts.base, parts.plan, parts.paths, parts.settings))
-  started(process)
+  started('certs', process)
   await waitUntil(parts, { name: 'certs', process }, async () => {
     return existsSync(parts.paths.bundle) && (await answers(parts.plan, PORTS.certificates))
   })
 }
 
 /** Resolves when discovery and the local API answer. */
-export async function startControl(parts: SystemParts, started: (process: KeptProcess) => void): Promise<void> {
+export async function startControl(
+  parts: SystemParts,
+  started: (name: Bundle, process: KeptProcess) => void,
+): Promise<void> {
   const { base, plan, paths, settings, configFile } = parts
   const process = keep(parts, 'control', controlEnvironment(base, plan, { ...paths, mesh: configFile }, settings))
-  started(process)
+  started('control', process)
   await waitUntil(parts, { name: 'control', process }, async () => {
     return existsSync(paths.controlSocket) && (await answers(plan, PORTS.discovery))
   })
@@ -68,7 +74,7 @@ async function waitUntil(
       const lines = lastLines(part.process.logFile, 10).map((line) => `  | ${line}`)
       throw new Failure(
         `${part.name} ${hasFailed ? 'ends as soon as it starts' : `does not answer after ${START_TIMEOUT_MS / 1000} s`}. Its last lines:\n${lines.join('\n')}`,
-        `The whole log was ${part.process.logFile}; run weft up again with --keep to look at it.`,
+        'Its log goes with the mesh; --log-level debug makes it say more.',
       )
     }
     await sleep(50, undefined, { signal }).catch(() => undefined)

@@ -1,6 +1,6 @@
 // A mesh in network namespaces for a test, made by the same code as `weft up`. Needs root.
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFailed, onTestFinished } from 'vitest'
@@ -20,6 +20,8 @@ export interface TestMesh extends AsyncDisposable {
   addressOf(pod: string, family?: 4 | 6): string
   /** A virtual address of a service, named SERVICE or SERVICE.NAMESPACE. */
   virtualAddressOf(service: string, family?: 4 | 6): string
+  /** Replaces the documents of the mesh, as an editor would. */
+  configure(documents: string): void
   /** What a part has written: POD, POD.sidecar, certs or control. */
   log(part: string): string
 }
@@ -80,6 +82,11 @@ function testMesh(running: Running, progress: readonly string[], keepLogs: (from
       const service = running.plan.services.find((each) => [each.name, `${each.name}.${each.namespace}`].includes(name))
       return ofFamily(service?.addresses ?? [], family)
     },
+    configure(documents) {
+      const { mesh: file } = running.paths
+      writeFileSync(`${file}.new`, documents)
+      renameSync(`${file}.new`, file)
+    },
     log: (part) => readFileSync(join(running.paths.logs, `${part}.log`), 'utf8'),
     async [Symbol.asyncDispose]() {
       keepLogs(running.paths.logs)
@@ -106,5 +113,8 @@ function createLogKeeper(scratch: string): (from: string) => void {
       if (!isKept) rmSync(scratch, { recursive: true, force: true })
     })
   }
-  return (from) => cpSync(from, join(scratch, 'logs'), { recursive: true })
+  return (from) => {
+    // A test may have taken its mesh down itself.
+    if (existsSync(from)) cpSync(from, join(scratch, 'logs'), { recursive: true })
+  }
 }
