@@ -9,7 +9,7 @@ import type { DiscoveryState } from './state.ts'
 
 /** Another number is another format: read as none. */
 const FORMAT = 1
-const DELAY_MS = 500
+const DELAY_MS = 100
 
 interface Snapshot {
   readonly format: number
