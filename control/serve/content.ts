@@ -35,7 +35,7 @@ const NONE: readonly string[] = []
 const REMEMBERED = 50_000
 
 /** JSON with sorted keys, so that equal contents have one text whoever compiled them in whatever order. */
-export function canonicalJson(value: unknown): string {
+function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, item: unknown) =>
     item !== null && typeof item === 'object' && !Array.isArray(item)
       ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -43,7 +43,7 @@ export function canonicalJson(value: unknown): string {
   )
 }
 
-export function versionOf(text: string): string {
+function versionOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 16)
 }
 
