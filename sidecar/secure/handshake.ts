@@ -2,7 +2,7 @@
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '#shared/clock.ts'
 
-export const HANDSHAKE_LIMIT_MS = 10_000
+const HANDSHAKE_LIMIT_MS = 10_000
 
 /** tls: the peer speaks no TLS or proves nothing; closed: the connection ended; late: no end in time; given-up: our side. */
 export type HandshakeFailure = 'tls' | 'closed' | 'late' | 'given-up'

@@ -14,6 +14,8 @@ import { CERTS_ID, logInto, startTestCerts, type TestCerts } from '../support/ce
 
 const WEB = parseSpiffeId('spiffe://weft.local/ns/shop/sa/web')
 const LIFETIME_MS = 60_000
+/** Small, so that the clock does not run through a lifetime while a call is under way. */
+const STEP_MS = 20
 
 let clock: ManualClock
 let certs: TestCerts
@@ -119,7 +121,7 @@ test('while certs is away the old certificate stays, and the new one comes when 
   const back = await startTestCerts({ lifetimeMs: LIFETIME_MS, clock, directory: certs.directory, port: certs.port })
   try {
     logged.splice(0)
-    await loggedLine('certificate in force', 250)
+    await loggedLine('certificate in force', STEP_MS)
     expect((await renewed).id).toBe(WEB)
   } finally {
     await back.stop()
@@ -182,7 +184,7 @@ test('a changed bundle changes the roots without a restart, and a broken one cha
 
   const both = certs.roots + (await makeAuthority('the next root')).root
   writeFileSync(certs.bundleFile, both)
-  await loggedLine('the trust bundle changed', 5_000)
+  await loggedLine('the trust bundle changed', STEP_MS)
   expect(await changed).toEqual({ ...old, roots: both })
 })
 
@@ -191,7 +193,7 @@ test('a bundle that appears later is waited for', async () => {
   const source = start({ bundleFile })
   await loggedLine('the trust bundle cannot be read; the last good one stays')
   writeFileSync(bundleFile, certs.roots)
-  await loggedLine('certificate in force', 250)
+  await loggedLine('certificate in force', STEP_MS)
   expect(source.identity.current?.id).toBe(WEB)
 })
 
@@ -204,7 +206,7 @@ test.each([
   const source = start()
   await loggedLine('no certificate from certs')
   writeFileSync(join(stateDir, 'token'), text)
-  await loggedLine('certificate in force', 250)
+  await loggedLine('certificate in force', STEP_MS)
   expect(source.identity.current?.id).toBe(WEB)
 })
 

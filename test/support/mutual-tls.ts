@@ -110,7 +110,7 @@ export async function textOf(stream: Duplex): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-export async function word(stream: Duplex): Promise<string> {
+async function word(stream: Duplex): Promise<string> {
   const [chunk] = (await once(stream, 'data')) as [Buffer]
   return chunk.toString()
 }
