@@ -122,11 +122,12 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
     if (head.status < 200) return this.#tellInterim(stream)
     this.#awaitsHead = false
     const isBodyless = stream.isHead || head.status === 204 || head.status === 304
-    if (head.status === 204) removeField(head.fields, 'content-length')
     if (!isBodyless) this.#beginBody()
     const end = isBodyless || head.contentLength === 0
+    const fields = head.release()
+    if (head.status === 204) removeField(fields, 'content-length')
     if (end) this.#endResponse(stream)
-    stream.events.onHead(head.fields, end)
+    stream.events.onHead(fields, end)
   }
 
   /** RFC 9112 section 6.3: without either framing the end of the connection is the end of the body. */

@@ -3,8 +3,10 @@ import { removeField } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
 import { malformed } from './malformed.ts'
 
+const NONE: Fields = []
+
 export class FieldFacts {
-  fields: Fields = []
+  fields: Fields = NONE
   /** -1: none was given. */
   contentLength = -1
   isChunked = false
@@ -19,6 +21,13 @@ export class FieldFacts {
     this.contentLength = -1
     this.isChunked = this.saysClose = this.saysKeepAlive = this.expectsContinue = false
     this.hasUpgrade = this.#namesUpgrade = false
+  }
+
+  /** Hands the list over. A connection that kept it would pin its last head's text while it is idle. */
+  release(): Fields {
+    const { fields } = this
+    this.fields = NONE
+    return fields
   }
 
   /** Returns whether the field stays in the list: Transfer-Encoding is the codec's own and does not. */

@@ -44,6 +44,7 @@ export class Output {
   /** The bytes are copied. */
   addBytes(bytes: Uint8Array, from: number, to: number): void {
     if (to - from <= JOIN_LIMIT_BYTES) return this.add(latin1(bytes, from, to))
+    if (!this.#stream.writable) return
     const copy = Buffer.allocUnsafe(to - from)
     copy.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
     this.#stream.cork()

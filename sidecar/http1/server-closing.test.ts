@@ -174,3 +174,10 @@ test('destroy ends a request in flight as closed, and tells the end of the conne
   expect(request.reset).toBe('closed')
   expect(server.closed).toBe(1)
 })
+
+test('a drain right after the connection was handed over still answers the request that came with it', async () => {
+  await using server = await startCodecServer({ answer: echo, head: text(get('/peeked')), drainAtOnce: true })
+  await using client = await RawClient.connect(server.port)
+
+  expect(await client.untilEnd()).toMatch(/Connection: close\r\n\r\nGET \/peeked $/)
+})

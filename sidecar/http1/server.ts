@@ -50,6 +50,8 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   #isPaused = false
   #isClosing = false
   #isClosed = false
+  /** False while `head` has not been read. */
+  #isStarted = false
   #cancelHeadTimer: (() => void) | null = null
   #cancelLinger: (() => void) | null = null
 
@@ -74,7 +76,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
 
   drain(): void {
     this.isDraining = true
-    if (this.#current === null && !this.#reader.isPartial && this.#stash === null) this.#close()
+    if (this.#isStarted) this.#closeIfIdle()
   }
 
   destroy(): void {
@@ -88,7 +90,9 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     const stream = this.#stream
     if (stream.destroyed) return this.#onClose()
     if (head !== null && head.length > 0) this.#read(Buffer.from(head.buffer, head.byteOffset, head.length))
+    this.#isStarted = true
     if (stream.readableEnded) return this.#onEnd()
+    if (this.isDraining) this.#closeIfIdle()
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.on('end', () => this.#onEnd())
     if (!this.#isPaused) stream.resume()
@@ -145,11 +149,12 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   #dispatch(): void {
     const head = this.#head
     const stream = new ServerStream(this, head)
+    const fields = head.release()
     this.#current = stream
     if (head.isChunked) this.#body.beginChunked()
     else if (head.contentLength > 0) this.#body.beginLength(head.contentLength)
     this.#options.accept(stream)
-    if (!stream.isOver) stream.events.onHead(head.fields, stream.isRequestOver)
+    if (!stream.isOver) stream.events.onHead(fields, stream.isRequestOver)
   }
 
   /** Only a head has a time limit, and only one that has begun. */
@@ -277,6 +282,10 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     if (stream === null || stream.isOver) return
     stream.isOver = true
     stream.events.onReset('protocol')
+  }
+
+  #closeIfIdle(): void {
+    if (this.#current === null && !this.#reader.isPartial && this.#stash === null) this.#close()
   }
 
   /** Ends our side, and the connection once the peer has ended its own. */

@@ -99,6 +99,7 @@ export interface CodecServerOptions {
   readonly answer?: (request: Request) => void
   readonly clock?: Clock
   readonly head?: Uint8Array
+  readonly drainAtOnce?: boolean
 }
 
 /** Serves each accepted connection with the codec. */
@@ -127,6 +128,7 @@ export async function startCodecServer(options: CodecServerOptions = {}): Promis
       options.clock,
     )
     codec.connections.push(connection)
+    if (options.drainAtOnce === true) connection.drain()
   })
   const codec: CodecServer = {
     port: server.port,
