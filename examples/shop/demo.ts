@@ -23,15 +23,18 @@ async function play(shop: Shop): Promise<readonly string[]> {
 }
 
 function tellWhatToTry(shop: Shop): void {
-  console.log(`
-The shop is open. Try:
-  curl ${shop.webUrl}/                  the front page; also /catalog /product/1 /reviews /price
-  curl -H 'x-canary: v2' ${shop.webUrl}/catalog
-  bin/weft status                       what runs, with addresses and identities
-  bin/weft traces                       the last traces
-  bin/weft logs web --sidecar           the access log of web's sidecar
-  bin/weft exec cart -- redis-cli -h redis KEYS '*'
-End it with: bin/weft down`)
+  const web = shop.webUrl
+  const toTry = [
+    [`curl ${web}/`, 'the front page; also /catalog /product/1 /reviews /price'],
+    [`curl -H 'x-canary: v2' ${web}/catalog`, 'the canary'],
+    ['bin/weft status', 'what runs, with addresses and identities'],
+    ['bin/weft traces', 'the last traces'],
+    ['bin/weft logs web --sidecar', "the access log of web's sidecar"],
+    ["bin/weft exec cart -- redis-cli -h redis KEYS '*'", 'Redis, as cart reaches it'],
+  ] as const
+  console.log('\nThe shop is open. Try:')
+  for (const [command, meaning] of toTry) console.log(`  ${command.padEnd(51)} ${meaning}`)
+  console.log(`End it with: bin/weft down ${MESH}`)
 }
 
 function tellVerdict(failures: readonly string[]): void {
@@ -41,15 +44,26 @@ function tellVerdict(failures: readonly string[]): void {
   process.exitCode = 1
 }
 
+/** A mesh that was killed is none: `weft up` removes what it left. */
+function isRunning(): Promise<boolean> {
+  return weft('status', '--mesh', MESH).then(
+    () => true,
+    () => false,
+  )
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
   let isUp = false
-  // What a killed demo left is not in the way of this one.
   const down = () => weft('down', MESH)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => down().finally(() => process.exit(130)))
   }
   try {
+    if (await isRunning()) {
+      console.log('the shop of an earlier demo is up: taking it down first')
+      await down()
+    }
     await weftAloud('up', FILE, '--detach')
     isUp = true
     const shop = await openShop(MESH)
