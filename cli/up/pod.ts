@@ -3,13 +3,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyRedirect } from '#shared/pod/apply.ts'
 import { Failure } from '../failure.ts'
-import { accepts, call } from './http.ts'
+import { call } from './http.ts'
 import { lastLines } from './logs.ts'
 import type { PodPlan } from './plan.ts'
+import { createProber, type Prober } from './prober.ts'
 import { KeptProcess, type ProcessSpec } from './processes.ts'
 
-const HEALTH_PORT = 15021
 const FAST_POLL_MS = 100
+/** An application without a probe counts as ready when it has not ended within this time. */
+const STEADY_MS = 500
 /** How long requests in flight may take before the application is told to end, which may finish them still. */
 const DRAIN_TIMEOUT_MS = 5_000
 /** Under this many ends before it is first ready an application counts as still starting: it may wait for another one. */
@@ -28,16 +30,18 @@ export interface PodParts {
 export class Pod {
   readonly plan: PodPlan
   readonly #parts: PodParts
+  readonly #prober: Prober
   readonly #stopped = new AbortController()
   #sidecar: KeptProcess | null = null
   #application: KeptProcess | null = null
   #isReady = false
   #isTerminating = false
-  #watching: Promise<void> = Promise.resolve()
+  #watching: Promise<unknown> = Promise.resolve()
 
   constructor(parts: PodParts) {
     this.plan = parts.plan
     this.#parts = parts
+    this.#prober = createProber(parts.plan)
   }
 
   get ready(): boolean {
@@ -71,7 +75,7 @@ export class Pod {
     this.#application = this.#keep(this.#parts.application, { backoffMs: 250, backoffLimitMs: 30_000 })
     await this.#waitFor('application', () => this.#isApplicationReady(), timeoutMs)
     this.#setReady(true)
-    this.#watching = this.#watch()
+    this.#watching = Promise.all([this.#watchReadiness(), this.#watchLiveness()])
   }
 
   /** From now on no new request should come; the caller writes the world after this. */
@@ -127,7 +131,7 @@ export class Pod {
     )
   }
 
-  async #watch(): Promise<void> {
+  async #watchReadiness(): Promise<void> {
     const { periodSeconds, failureThreshold } = this.plan.readiness ?? { periodSeconds: 1, failureThreshold: 1 }
     const { signal } = this.#stopped
     let failures = 0
@@ -142,6 +146,23 @@ export class Pod {
     }
   }
 
+  /** An application that fails its probe so many times in a row is ended, and so started anew. */
+  async #watchLiveness(): Promise<void> {
+    const { liveness } = this.plan
+    const { signal } = this.#stopped
+    if (liveness === undefined) return
+    let failures = 0
+    while (!signal.aborted) {
+      await sleep(liveness.periodSeconds * 1000, undefined, { signal }).catch(() => undefined)
+      // While the sidecar is away nobody could ask.
+      const isAsked = this.#application?.pid !== null && this.#sidecar?.pid !== null && !signal.aborted
+      failures = isAsked && !(await this.#prober.succeeds('liveness')) ? failures + 1 : 0
+      if (failures < liveness.failureThreshold || signal.aborted) continue
+      failures = 0
+      await this.#application?.replace(this.plan.graceMs)
+    }
+  }
+
   #setReady(isReady: boolean): void {
     if (this.#isReady === isReady) return
     this.#isReady = isReady
@@ -149,33 +170,13 @@ export class Pod {
   }
 
   async #isSidecarReady(): Promise<boolean> {
-    return this.#sidecar?.pid !== null && (await this.#asks('/ready'))
+    return this.#sidecar?.pid !== null && (await this.#prober.isSidecarReady())
   }
 
   async #isApplicationReady(): Promise<boolean> {
     if (this.#application === null || this.#application.pid === null) return false
-    const { readiness } = this.plan
-    if (this.#sidecar !== null) return this.#asks(readiness === undefined ? '/ready' : '/probe/readiness')
-    if (readiness?.httpGet !== undefined) return this.#answers(readiness.httpGet.port, readiness.httpGet.path)
-    if (readiness?.tcpSocket !== undefined) return accepts(this.#host(), readiness.tcpSocket.port, 1_000)
-    return true
-  }
-
-  #asks(path: string): Promise<boolean> {
-    return this.#answers(HEALTH_PORT, path)
-  }
-
-  async #answers(port: number, path: string): Promise<boolean> {
-    try {
-      const { status } = await call({ host: this.#host(), port, path, timeoutMs: 2_000 })
-      return status >= 200 && status < 400
-    } catch {
-      return false
-    }
-  }
-
-  #host(): string {
-    return this.plan.addresses[0] ?? ''
+    if (this.plan.readiness === undefined && this.#application.ageMs < STEADY_MS) return false
+    return this.#prober.succeeds('readiness')
   }
 }
 

@@ -37,6 +37,7 @@ export class KeptProcess {
   #delayMs: number
   #isStopping = false
   #starts = 0
+  #startedAt = 0
   #lastExit: Exit | null = null
   #ended: Promise<void> = Promise.resolve()
 
@@ -52,6 +53,11 @@ export class KeptProcess {
     return this.#child?.pid ?? null
   }
 
+  /** Milliseconds since this life began; 0 while it does not run. */
+  get ageMs(): number {
+    return this.#child === null ? 0 : performance.now() - this.#startedAt
+  }
+
   get restarts(): number {
     return this.#starts - 1
   }
@@ -64,15 +70,8 @@ export class KeptProcess {
     return this.#spec.logFile
   }
 
-  /** Ends this life; a new one begins as after any death. */
-  kill(signal: NodeJS.Signals): void {
-    if (this.#child?.pid !== undefined) signalGroup(this.#child.pid, signal)
-  }
-
-  /** SIGTERM, then SIGKILL for what is left after the grace; resolves when it is gone. It never starts again. */
-  async stop(graceMs: number): Promise<void> {
-    this.#isStopping = true
-    clearTimeout(this.#timer)
+  /** Ends this life as stop() does; a new one begins as after any death. */
+  async replace(graceMs: number): Promise<void> {
     const pid = this.#child?.pid
     if (pid === undefined) return
     signalGroup(pid, 'SIGTERM')
@@ -83,11 +82,19 @@ export class KeptProcess {
     signalGroup(pid, 'SIGKILL')
   }
 
+  /** SIGTERM, then SIGKILL for what is left after the grace; resolves when it is gone. It never starts again. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true
+    clearTimeout(this.#timer)
+    await this.replace(graceMs)
+  }
+
   #start(): void {
     const { argv, env, cwd, logFile } = this.#spec
     const [program = '', ...rest] = argv
     const log = openSync(logFile, 'a', 0o640)
     const startedAt = performance.now()
+    this.#startedAt = startedAt
     this.#starts++
     const child = spawn(program, rest, { cwd, env: { ...env }, detached: true, stdio: ['ignore', log, log] })
     closeSync(log)

@@ -18,8 +18,9 @@ const SERVER = `
 const { createServer } = require('node:http')
 const answer = (response) => response.end(JSON.stringify({ pod: process.env.POD_NAME, replica: process.env.WEFT_REPLICA }))
 createServer((request, response) => {
-  if (request.url === '/slow') setTimeout(answer, 1000, response)
-  else answer(response)
+  if (request.url !== '/slow') return answer(response)
+  console.log('slow request begins')
+  setTimeout(answer, 1000, response)
 }).listen(8080, '::', () => console.log('hello listens'))
 process.on('SIGTERM', () => setTimeout(() => process.exit(0), 1500))`
 
@@ -126,12 +127,22 @@ describe('a mesh that is up', () => {
     })
   })
 
+  test('an application that fails its liveness probe is started anew', async () => {
+    const probe = { httpGet: { path: '/', port: 8080 }, periodSeconds: 1, failureThreshold: 1 }
+    // It answers three times, then it is alive but hangs.
+    const server = `let left = 3
+      require('node:http').createServer((_, response) => left-- > 0 && response.end()).listen(8080, '0.0.0.0')`
+    const spec = { inject: false, command: ['node', '-e', server], readinessProbe: READY, livenessProbe: probe }
+    await using up = await startMesh(workload('frozen', spec))
+    await eventually(() => (up.running.pods.get('frozen-0')?.application?.restarts ?? 0) >= 1)
+  })
+
   test('a request in flight is answered although the mesh goes down, while outbound works on', async () => {
     let answer: ReturnType<TestMesh['exec']>
     {
       await using up = await startMesh(HELLO)
       answer = up.exec('client-0', get('http://hello/slow'))
-      await sleep(400)
+      await eventually(() => ['hello-0', 'hello-1'].some((pod) => up.log(pod).includes('slow request begins')))
     }
     expect((await answer).stdout).toContain('"pod":"hello-')
   })
@@ -255,7 +266,7 @@ describe('a mesh that cannot come up says why, and leaves nothing', () => {
 
   test('an application that ends at once, with its last lines', async () => {
     const command = ['sh', '-c', 'echo no database at 10.0.0.9 >&2; exit 3']
-    const stderr = await upFails([workload('broken', { inject: false, command, readinessProbe: READY })])
+    const stderr = await upFails([workload('broken', { inject: false, command })])
     expect(stderr).toMatch(/application of pod broken-0 ended \d times \(exit 3\)/)
     expect(stderr).toContain('| no database at 10.0.0.9')
   })
