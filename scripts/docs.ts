@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Setting } from '#shared/settings.ts'
+import { SETTINGS as CERTS } from '../certs/config.ts'
+import { SETTINGS as CONTROL } from '../control/config.ts'
 import { SETTINGS as SIDECAR } from '../sidecar/config.ts'
 import { FAULTS } from '../sidecar/flow/error.ts'
 
@@ -55,18 +57,9 @@ sets those of its processes itself.
 ${sections.join('\n')}`
 }
 
-async function settingsOf(component: string): Promise<Readonly<Record<string, Setting<unknown>>>> {
-  const file = join(ROOT, component, 'config.ts')
-  return existsSync(file) ? (await import(file)).SETTINGS : {}
-}
-
 const pages = {
   'errors.md': errorsPage(),
-  'settings.md': settingsPage({
-    sidecar: SIDECAR,
-    control: await settingsOf('control'),
-    certs: await settingsOf('certs'),
-  }),
+  'settings.md': settingsPage({ sidecar: SIDECAR, control: CONTROL, certs: CERTS }),
 }
 mkdirSync(into, { recursive: true })
 for (const [name, page] of Object.entries(pages)) {
