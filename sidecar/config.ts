@@ -5,6 +5,11 @@ export const SETTINGS = {
   podName: text('WEFT_POD_NAME', 'unknown', 'Name of this pod.'),
   podNamespace: text('WEFT_POD_NAMESPACE', 'default', 'Namespace of this pod.'),
   podAddresses: list('WEFT_POD_ADDRESSES', '', 'Addresses of this pod, one per family.'),
+  meshRanges: list(
+    'WEFT_MESH_RANGES',
+    '',
+    'CIDRs of pods and services: what control has not told of yet is not dialled in clear there.',
+  ),
   serviceAccount: text('WEFT_SERVICE_ACCOUNT', 'default', 'Service account that the identity is made of.'),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   controlAddress: text('WEFT_CONTROL_ADDRESS', '127.0.0.1:15010', 'Where control serves discovery.'),

@@ -14,8 +14,8 @@ import { detectProtocol, type Heard, judge } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
 import type { ExchangeContext } from './relay/exchange.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
-import { type Discoverer, type Looked, lookUp } from './route/look-up.ts'
-import type { Backend, KnownDestination, Target } from './route/table.ts'
+import { type Looked, type LookUpParts, lookUp } from './route/look-up.ts'
+import type { Backend, Target } from './route/table.ts'
 
 /** A byte stream to an endpoint of a backend, with the lease that it holds. */
 export interface OpenedBytes {
@@ -23,11 +23,9 @@ export interface OpenedBytes {
   readonly lease: Lease
 }
 
-export interface OutboundParts extends AccountParts {
+export interface OutboundParts extends AccountParts, LookUpParts {
   readonly originalDestination: OriginalDestination
   readonly ownPorts: readonly number[]
-  readonly discovery: Discoverer
-  readonly targetOf: (destination: KnownDestination) => Target
   readonly silenceMs: number
   readonly detectTimeoutMs: number
   readonly clock: Clock
@@ -47,7 +45,7 @@ type Detected = Looking & Heard & { readonly server?: OpenedBytes }
 export function buildOutbound(parts: OutboundParts): Handler<Accepted, void> {
   const path = Path.from<Accepted, Ending>()
     .through(recoverDestination(parts.originalDestination, parts.ownPorts))
-    .through(lookUp(parts.discovery, parts.targetOf))
+    .through(lookUp(parts))
     .through(asItCame)
     .through(detectProtocol((looking: Looking) => detectRule(looking, parts)))
     .through(letServerSpeakFirst(parts))

@@ -6,6 +6,7 @@ import type { IdentitySource } from '#flow/identity.ts'
 import type { Resolve, Route } from '#flow/route.ts'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
+import { parseRange, type Range } from '#shared/contract/range.ts'
 import type { RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
@@ -27,6 +28,8 @@ import { createUpstreams, type Upstreams } from './upstreams.ts'
 
 export interface SidecarParts {
   readonly podAddresses: readonly string[]
+  /** CIDRs of pods and services; empty: unknown. */
+  readonly meshRanges: readonly string[]
   readonly trustDomain: string
   readonly ownPorts: readonly number[]
   readonly silenceMs: number
@@ -72,6 +75,7 @@ export function createSidecar(parts: SidecarParts) {
   })
   const outbound = buildOutbound({
     ...common,
+    isOfMesh: withinAny(parts.meshRanges.map(parseRange)),
     targetOf: createRouteTable({
       createBackend: upstreams.createBackend,
       createSteps: createStepFactory({ ...parts, trace: parts.tracing.outbound }),
@@ -82,6 +86,8 @@ export function createSidecar(parts: SidecarParts) {
   parts.identity.subscribe(() => upstreams.renewIdentity())
   return { inbound: inbound.handler, outbound, serving, upstreams }
 }
+
+const withinAny = (ranges: readonly Range[]) => (host: string) => ranges.some((range) => range.contains(host))
 
 function portOf(workload: Watch<WorkloadConfig | undefined>, port: number) {
   return workload.current?.ports.find((declared) => declared.port === port)

@@ -54,6 +54,7 @@ export function sidecarEnvironment(
     WEFT_SERVICE_ACCOUNT: pod.serviceAccount,
     WEFT_TRUST_DOMAIN: plan.trustDomain,
     WEFT_POD_ADDRESSES: pod.addresses.join(','),
+    WEFT_MESH_RANGES: [...plan.ranges.pods, ...plan.ranges.services].map((range) => range.text).join(','),
     WEFT_CONTROL_ADDRESS: `${gateway}:${PORTS.discovery}`,
     WEFT_CERTS_ADDRESS: `${gateway}:${PORTS.certificates}`,
     WEFT_BUNDLE_FILE: place.paths.bundle,

@@ -75,6 +75,13 @@ export const FAULTS = {
     text: 'the matched rule has no valid backend',
     fix: 'Give the rule a backendRef to a Service that exists; see the status of the route.',
   },
+  NO_DISCOVERY: {
+    status: 0,
+    grpc: 14,
+    retry: true,
+    text: 'control has not said what this address of the mesh is, and in clear it must not be spoken to',
+    fix: 'See why the sidecar cannot reach control: `weft status` and the log of the sidecar.',
+  },
   NO_ENDPOINT: {
     status: 503,
     grpc: 14,

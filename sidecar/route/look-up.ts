@@ -2,6 +2,7 @@
 // never by what a client claims in Host.
 
 import type { Addressed } from '#flow/connection.ts'
+import { FlowError } from '#flow/error.ts'
 import type { Layer } from '#flow/layer.ts'
 import type { Address } from '#shared/address.ts'
 import type { KnownDestination, Target } from './table.ts'
@@ -17,13 +18,23 @@ export interface Looked {
   readonly target: (() => Target) | null
 }
 
-export function lookUp<In extends Addressed, Out>(
-  discovery: Discoverer,
-  targetOf: (destination: KnownDestination) => Target,
-): Layer<In, In & Looked, Out> {
+export interface LookUpParts {
+  readonly discovery: Discoverer
+  readonly targetOf: (destination: KnownDestination) => Target
+  /** Whether an address lies in the ranges of the mesh. */
+  readonly isOfMesh: (host: string) => boolean
+}
+
+/** Rejects with NO_DISCOVERY where passing the bytes on as they are could show in clear what is meant to be secret. */
+export function lookUp<In extends Addressed, Out>(parts: LookUpParts): Layer<In, In & Looked, Out> {
+  const { discovery, targetOf, isOfMesh } = parts
   return (next) => async (input) => {
-    const known = discovery.known(input.destination)
-    const found = known === undefined ? await discovery.find(input.destination) : known
-    return next({ ...input, target: found === null ? null : () => targetOf(found) })
+    const { destination } = input
+    const known = discovery.known(destination)
+    const found = known === undefined ? await discovery.find(destination) : known
+    if (found !== null) return next({ ...input, target: () => targetOf(found) })
+    const hasNoAnswer = discovery.known(destination) === undefined
+    if (hasNoAnswer && isOfMesh(destination.host)) throw new FlowError('NO_DISCOVERY')
+    return next({ ...input, target: null })
   }
 }

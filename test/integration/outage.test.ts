@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { call, callTimes } from '../support/calls.ts'
+import { captureMesh } from '../support/capture.ts'
 import { echo, meshPolicy, pod } from '../support/documents.ts'
 import { startMesh, type TestMesh } from '../support/mesh.ts'
 
@@ -17,10 +18,14 @@ function pidOf(mesh: TestMesh, part: 'certs' | 'control'): number {
 }
 
 test('with control and certs away traffic goes on, and a killed sidecar comes back from its snapshot', async () => {
-  await using mesh = await startMesh(pod({ name: 'client' }) + echo() + echo({ name: 'later' }))
+  const outsider = pod({ name: 'outsider', inject: false })
+  await using mesh = await startMesh(pod({ name: 'client' }) + echo() + echo({ name: 'later' }) + outsider)
   expect((await call(mesh, 'client-0', 'http://echo:8080/')).status).toBe(200)
   const snapshot = `${mesh.running.paths.pods}/client-0/snapshot.json`
   await until(() => existsSync(snapshot) && readFileSync(snapshot, 'utf8').includes(mesh.addressOf('echo-0')))
+  await using capture = await captureMesh(mesh.name)
+  await call(mesh, 'outsider-0', `http://${mesh.addressOf('later-0')}:8080/PLANTED-MARKER`)
+  expect(await capture.saw('PLANTED-MARKER')).toBe(true)
   // Stopped, not killed: they hold their ports and answer nothing, which is worse than being gone.
   for (const part of ['control', 'certs'] as const) stopSystem(mesh, part, 'SIGSTOP')
   try {
@@ -33,6 +38,11 @@ test('with control and certs away traffic goes on, and a killed sidecar comes ba
     await untilReady(mesh, 'client-0', before)
 
     expect(await failuresOf(mesh, 20)).toEqual([])
+
+    // What nobody has told of yet is refused rather than spoken to in clear.
+    const unseen = `http://${mesh.addressOf('later-0')}:8080/NEVER-IN-CLEAR`
+    expect((await call(mesh, 'client-0', unseen)).body).toBe('ECONNRESET')
+    expect(await capture.saw('NEVER-IN-CLEAR')).toBe(false)
   } finally {
     for (const part of ['control', 'certs'] as const) stopSystem(mesh, part, 'SIGCONT')
   }

@@ -99,6 +99,7 @@ async function startHalf(options: HalfOptions) {
   const known = { config: destination, endpoints: () => endpoints }
   const sidecar = createSidecar({
     podAddresses: [],
+    meshRanges: [],
     trustDomain: TRUST_DOMAIN,
     ownPorts: [],
     silenceMs: 20,

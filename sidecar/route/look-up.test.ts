@@ -1,0 +1,44 @@
+import type { Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import type { Addressed } from '#flow/connection.ts'
+import { type Discoverer, type Looked, lookUp } from './look-up.ts'
+import type { KnownDestination, Target } from './table.ts'
+
+const DESTINATION = {} as KnownDestination
+const TARGET = {} as Target
+
+function look(discovery: Discoverer, host = '10.0.0.1'): Promise<Looked> {
+  const layer = lookUp<Addressed, Looked>({
+    discovery,
+    targetOf: () => TARGET,
+    isOfMesh: (each) => each === '10.0.0.1',
+  })
+  const input: Addressed = {
+    socket: {} as Socket,
+    direction: 'outbound',
+    signal: new AbortController().signal,
+    destination: { host, port: 80 },
+  }
+  return layer(async (looked) => looked)(input)
+}
+
+const answering = (answer: KnownDestination | null | undefined): Discoverer => ({
+  known: () => answer,
+  find: async () => answer ?? null,
+})
+
+test('what discovery knows is the target of the moment', async () => {
+  expect((await look(answering(DESTINATION))).target?.()).toBe(TARGET)
+})
+
+test('what is known not to be of the mesh passes as it is', async () => {
+  expect((await look(answering(null))).target).toBeNull()
+})
+
+test('without an answer an address outside the mesh passes as it is', async () => {
+  expect((await look(answering(undefined), '192.0.2.1')).target).toBeNull()
+})
+
+test('without an answer an address of the mesh is refused, as its bytes would cross in clear', async () => {
+  await expect(look(answering(undefined))).rejects.toMatchObject({ code: 'NO_DISCOVERY' })
+})
