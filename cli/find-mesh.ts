@@ -16,6 +16,9 @@ export function findMeshName(named: string | undefined, runDirectory: string): s
 /** The state of a mesh whose supervisor lives. */
 export function findMesh(named: string | undefined, runDirectory: string): MeshState {
   const name = findMeshName(named, runDirectory)
+  if (process.getuid?.() !== 0) {
+    throw new Failure('weft needs root: what a mesh says of itself is for root alone', 'Run: sudo bin/weft ...')
+  }
   const state = readState(name, runDirectory)
   if (state === undefined) {
     const names = knownMeshes(runDirectory)

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts'
 import { paint, type Terminal } from '../terminal.ts'
 import { bringUp } from '../up/bring-up.ts'
 import type { Running } from '../up/running.ts'
+import { sweep } from '../up/teardown.ts'
 import { releaseStarter, startDetached } from './detach.ts'
 
 export interface UpFlags {
@@ -19,12 +20,16 @@ export async function up(context: Context, file: string, flags: UpFlags): Promis
   const { detach, ...settings } = flags
   if (detach === true) return startDetached(context.terminal, supervisorArguments(file, settings))
   const stop = new AbortController()
-  const onSignal = () => stop.abort()
+  let running: Running | undefined
+  const onSignal = () => {
+    if (stop.signal.aborted && running !== undefined) void force(context, running)
+    stop.abort()
+  }
   for (const signal of SIGNALS) process.on(signal, onSignal)
   try {
     const source = { file }
     const report = createProgress(context.terminal)
-    const running = await bringUp({ ...context, ...settings, source, isCommand: true, report, signal: stop.signal })
+    running = await bringUp({ ...context, ...settings, source, isCommand: true, report, signal: stop.signal })
     logMistakes(running)
     tellUp(context.terminal, running)
     releaseStarter()
@@ -34,6 +39,13 @@ export async function up(context: Context, file: string, flags: UpFlags): Promis
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal)
   }
+}
+
+/** A second Ctrl-C: whoever gives it does not want to wait for what is in flight. */
+async function force({ terminal, runDirectory }: Context, { name }: Running): Promise<void> {
+  terminal.out('ending at once, without a drain')
+  await sweep(name, runDirectory)
+  process.exit(1)
 }
 
 function supervisorArguments(file: string, { svidLifetime, logLevel }: UpFlags): string[] {

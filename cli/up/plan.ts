@@ -12,8 +12,8 @@ import { Failure } from '../failure.ts'
 import { type Interface, podNamespace } from './namespaces.ts'
 import { addressAt, type Ranges } from './ranges.ts'
 
-export const DEFAULT_MESH = 'weft'
-export const DEFAULT_TRUST_DOMAIN = 'weft.local'
+const DEFAULT_MESH = 'weft'
+const DEFAULT_TRUST_DOMAIN = 'weft.local'
 
 export interface PodPlan {
   /** WORKLOAD-ORDINAL */

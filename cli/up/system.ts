@@ -1,24 +1,15 @@
 // Runs the system's programs: always argv, never a shell, always with a deadline.
 import { execFile } from 'node:child_process'
 
-export class CommandFailed extends Error {
-  override readonly name = 'CommandFailed'
-  readonly stderr: string
-
-  constructor(command: readonly string[], stderr: string, options?: ErrorOptions) {
-    super(`${command.join(' ')}: ${stderr}`, options)
-    this.stderr = stderr
-  }
-}
-
-/** Resolves with what the program printed; rejects with CommandFailed. */
+/** Resolves with what the program printed; rejects with an error that says what it said. */
 export function run(command: readonly string[], input = ''): Promise<string> {
   const [program = '', ...argv] = command
   return new Promise((resolve, reject) => {
-    const child = execFile(program, argv, { timeout: 20_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
-      if (error === null) return resolve(stdout)
-      reject(new CommandFailed(command, stderr.trim() || error.message, { cause: error }))
+    const child = execFile(program, argv, { timeout: 20_000, maxBuffer: 16 << 20 }, (cause, stdout, stderr) => {
+      if (cause === null) return resolve(stdout)
+      reject(new Error(`${command.join(' ')}: ${stderr.trim() || cause.message}`, { cause }))
     })
+    // A program that cannot start leaves a broken pipe; the callback above says why.
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)
   })

@@ -1,11 +1,14 @@
 // The iptables program in real namespaces, with a recorder in place of the sidecar.
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { applyRedirect, removeRedirect } from '#shared/pod/apply.ts'
 import { startMesh, type TestMesh } from '../support/mesh.ts'
 
 const run = promisify(execFile)
+
+const RECORDER = fileURLToPath(new URL('../support/original-destination.ts', import.meta.url))
 
 /** Two pods without a sidecar: "pod" runs the recorder, "peer" is somebody else on the network. */
 const DOCUMENTS = `
@@ -19,7 +22,7 @@ kind: Workload
 metadata: { name: pod, labels: { app: pod } }
 spec:
   inject: false
-  command: [node, test/support/original-destination.ts]
+  command: [node, ${RECORDER}]
   readinessProbe: { tcpSocket: { port: 15006 } }
 ---
 apiVersion: weft.dev/v1alpha1
