@@ -103,7 +103,7 @@ export class FieldFacts {
 }
 
 /** 1*DIGIT, within what a number holds exactly: no sign, blank, list or other base. */
-export function parseLength(value: string): number {
+function parseLength(value: string): number {
   if (value.length === 0 || value.length > 16) throw malformed('a Content-Length that is not a number')
   let length = 0
   for (let i = 0; i < value.length; i++) {

@@ -159,7 +159,7 @@ export interface Listener extends AsyncDisposable {
 }
 
 /** A TCP server on a free port; its sockets end with it. */
-export async function listen(onSocket: (socket: Socket) => void): Promise<Listener> {
+async function listen(onSocket: (socket: Socket) => void): Promise<Listener> {
   const sockets: Socket[] = []
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket)
