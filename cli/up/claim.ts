@@ -73,7 +73,7 @@ function makeDirectories(name: string, { runDirectory, stateDirectory }: ClaimOp
     // Sidecars pass through as their own user.
     chmodSync(directory, 0o755)
   }
-  for (const directory of [paths.control, paths.authority]) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  mkdirSync(paths.control, { mode: 0o700 })
   return paths
 }
 

@@ -1,5 +1,5 @@
 // The two processes of a mesh that serve all its sidecars: certs, then control, which needs an identity from it.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../failure.ts'
@@ -31,6 +31,7 @@ export async function startCerts(
   parts: SystemParts,
   started: (name: Bundle, process: KeptProcess) => void,
 ): Promise<void> {
+  mkdirSync(parts.paths.authority, { recursive: true, mode: 0o700 })
   const process = keep(parts, 'certs', certsEnvironment(parts.base, parts.plan, parts.paths, parts.settings))
   started('certs', process)
   await waitUntil(parts, { name: 'certs', process }, async () => {
