@@ -15,7 +15,7 @@ import { fanOut } from './telemetry/observe.ts'
 import { createTracing } from './telemetry/trace.ts'
 
 const STDOUT = 1
-export const VERSION = '0.1.0'
+const VERSION = '0.1.0'
 
 export interface TelemetryParts {
   readonly config: SidecarConfig

@@ -25,7 +25,3 @@ export interface Secured extends Addressed {
   /** Who the peer has proven to be; null without mutual TLS. */
   readonly peer: SpiffeId | null
 }
-
-export interface Detected extends Secured {
-  readonly protocol: Protocol
-}

@@ -32,6 +32,12 @@ describe('a plain exchange', () => {
     expect(bench.outcomes).toMatchObject([{ ok: true, status: 200 }])
   })
 
+  test('a request that names no host gets the address that was dialled', () => {
+    bench.downstream.events.onHead([':method', 'GET', ':scheme', 'http', ':authority', '', ':path', '/'], true)
+
+    expect(bench.upstream.said[0]).toContain(':authority 10.0.0.9:80')
+  })
+
   test('1xx heads pass before the final one', () => {
     bench.request('GET', true)
     bench.answer('103', false, 'link', '</a>')

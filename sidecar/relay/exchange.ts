@@ -4,10 +4,10 @@ import type { Direction } from '#flow/connection.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { Sink } from '#flow/event.ts'
 import type { Exchange, Span, Step } from '#flow/exchange.ts'
-import { fieldValue } from '#flow/fields.ts'
+import { fieldValue, setField } from '#flow/fields.ts'
 import type { Resolve, Route } from '#flow/route.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
-import type { Address } from '#shared/address.ts'
+import { type Address, formatAddress } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { Decision, RequestFacts, RequestPolicy } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
@@ -103,6 +103,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.facts = factsOf(fields, context.random)
     this.#upgrade = upgradeOf(fields)
     this.request = endToEnd(fields, this.#upgrade !== null)
+    if (this.facts.authority === '') this.#nameDestination()
     const route = context.resolve(this.facts)
     this.#route = route
     this.decision = route.decision
@@ -113,6 +114,12 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.#mayRepeat = route.policy.retries.attempts > 0
     if (route.decision.kind === 'refuse') return this.fail(route.decision.code)
     this.#walk()
+  }
+
+  /** A client of HTTP/1.0 may name no host; the server behind us is asked in the name of the address that was dialled. */
+  #nameDestination(): void {
+    this.facts.authority = formatAddress(this.destination)
+    setField(this.request, ':authority', this.facts.authority)
   }
 
   #walk(): void {
