@@ -4,7 +4,8 @@ import type { Addressed } from '#flow/connection.ts'
 import { type Discoverer, type Looked, lookUp } from './look-up.ts'
 import type { KnownDestination, Target } from './table.ts'
 
-const DESTINATION = {} as KnownDestination
+const destination = (dropped = AbortSignal.any([])) => ({ dropped }) as KnownDestination
+const DESTINATION = destination()
 const TARGET = {} as Target
 
 function look(discovery: Discoverer, host = '10.0.0.1'): Promise<Looked> {
@@ -41,4 +42,33 @@ test('without an answer an address outside the mesh passes as it is', async () =
 
 test('without an answer an address of the mesh is refused, as its bytes would cross in clear', async () => {
   await expect(look(answering(undefined))).rejects.toMatchObject({ code: 'NO_DISCOVERY' })
+})
+
+test('a connection that outlives its subscription goes by the new answer as soon as there is one', async () => {
+  const renewed = destination()
+  let answer: KnownDestination | undefined = destination(AbortSignal.abort())
+  const asked: KnownDestination[] = []
+  const layer = lookUp<Addressed, Looked>({
+    discovery: { known: () => answer, find: async () => renewed },
+    targetOf: (each) => {
+      asked.push(each)
+      return TARGET
+    },
+    isOfMesh: () => true,
+  })
+  const socket = {} as Socket
+  const signal = new AbortController().signal
+  const looked = await layer(async (each) => each)({
+    socket,
+    direction: 'outbound',
+    signal,
+    destination: { host: '10.0.0.1', port: 80 },
+  })
+  const old = answer
+  answer = undefined
+  looked.target?.()
+  answer = renewed
+  looked.target?.()
+
+  expect(asked).toEqual([old, renewed])
 })

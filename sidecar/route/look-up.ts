@@ -32,9 +32,17 @@ export function lookUp<In extends Addressed, Out>(parts: LookUpParts): Layer<In,
     const { destination } = input
     const known = discovery.known(destination)
     const found = known === undefined ? await discovery.find(destination) : known
-    if (found !== null) return next({ ...input, target: () => targetOf(found) })
+    if (found !== null) return next({ ...input, target: () => targetOf(stillKnown(discovery, destination, found)) })
     const hasNoAnswer = discovery.known(destination) === undefined
     if (hasNoAnswer && isOfMesh(destination.host)) throw new FlowError('NO_DISCOVERY')
     return next({ ...input, target: null })
   }
+}
+
+/** A connection may outlive an idle subscription: its next request asks anew, and goes by the last answer meanwhile. */
+function stillKnown(discovery: Discoverer, address: Address, found: KnownDestination): KnownDestination {
+  if (!found.dropped.aborted) return found
+  const again = discovery.known(address)
+  if (again === undefined) void discovery.find(address)
+  return again ?? found
 }

@@ -13,6 +13,8 @@ import type { Watch } from '#shared/watch.ts'
 export interface KnownDestination {
   readonly config: Watch<DestinationConfig>
   endpoints(backendKey: string): EndpointSet
+  /** Aborted when its subscription is given up: it changes no more. */
+  readonly dropped: AbortSignal
 }
 
 export interface Backend extends UpstreamGroup {
@@ -50,6 +52,9 @@ export function createRouteTable(parts: RouteTableParts): (destination: KnownDes
     const known = targets.get(destination)
     if (known !== undefined && !known.isStale()) return known
     const made = new RunningTarget(destination, parts, known ?? null)
+    if (known === undefined) {
+      destination.dropped.addEventListener('abort', () => targets.get(destination)?.close(), { once: true })
+    }
     targets.set(destination, made)
     return made
   }
@@ -81,6 +86,12 @@ class RunningTarget implements Target {
 
   isStale(): boolean {
     return this.#destination.config.current !== this.config
+  }
+
+  /** What is in flight still ends; nothing is kept for more. */
+  close(): void {
+    for (const backend of this.backends.values()) backend.close()
+    for (const { set } of this.stepSets.values()) set.close()
   }
 
   #adoptBackends(previous: RunningTarget | null): void {

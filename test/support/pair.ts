@@ -96,7 +96,7 @@ async function startHalf(options: HalfOptions) {
   const workload = new Watched<WorkloadConfig | undefined>(options.workload)
   const destination = new Watched(options.destination)
   const endpoints = new Watched(options.endpoints)
-  const known = { config: destination, endpoints: () => endpoints }
+  const known = { config: destination, endpoints: () => endpoints, dropped: AbortSignal.any([]) }
   const sidecar = createSidecar({
     podAddresses: [],
     meshRanges: [],
