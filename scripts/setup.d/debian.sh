@@ -26,7 +26,7 @@ install_debian_packages() {
   command -v apt-get >/dev/null || die "these Debian packages are missing and this machine has no apt-get: $missing" \
     'install the same programs with its own package manager and run this again'
   [ "$(id -u)" = 0 ] || die 'Debian packages are missing. Install them, then run this again:' \
-    "  sudo apt-get install -y --no-install-recommends $missing"
+    "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $missing"
   say "installing Debian packages: $missing"
   forbid_service_starts
   # shellcheck disable=SC2086 # a list of words
