@@ -110,6 +110,15 @@ test('renewing a certificate drops no connection, and new ones show the new cert
   expect(fresh.server.stream.getPeerX509Certificate()?.toString()).toBe(renewed.web.chain)
 })
 
+test('a ticket that comes on a connection older than our own renewal is not kept', async () => {
+  const mesh = await sidecars()
+  const old = await mesh.joined()
+  mesh.client.set(await authority.identity(WEB))
+  await talk(old)
+  const fresh = await mesh.joined()
+  expect(fresh.client.isSessionReused()).toBe(false)
+})
+
 test('when only the endpoint renews its certificate, sessions with it go on', async () => {
   const mesh = await sidecars()
   await talk(await mesh.joined())

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createServer } from 'node:tls'
+import { connect as connectTls, createServer } from 'node:tls'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock } from '#shared/clock.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
@@ -246,4 +246,28 @@ test('a server with the name of certs under another root gets no token', async (
   const { reason, heard } = await impostor(await authority.identity(CERTS_ID))
   expect(reason).toMatch(/unable to (verify|get)|No connection established/)
   expect(heard).toBe('')
+})
+
+/** The end of the certificate that certs shows to who connects now. */
+async function shownEnd(): Promise<number> {
+  const socket = connectTls({
+    host: '127.0.0.1',
+    port: certs.port,
+    ca: certs.roots,
+    ALPNProtocols: ['h2'],
+    checkServerIdentity: () => undefined,
+  })
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  const end = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0
+  socket.destroy()
+  return end
+}
+
+test('certs renews its own certificate at half of its lifetime', async () => {
+  const first = await shownEnd()
+  clock.advance(LIFETIME_MS / 3)
+  expect(await shownEnd()).toBe(first)
+  clock.advance(LIFETIME_MS / 3)
+  await expect.poll(shownEnd, { interval: 5 }).toBeGreaterThan(first)
 })

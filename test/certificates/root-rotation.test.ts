@@ -43,6 +43,7 @@ function workload(certs: TestCerts, name: string) {
     originate: createOriginator({ identity }),
     terminate: createTerminator({ identity, trustDomain: 'weft.local' }),
     close: rotating.close.bind(rotating),
+    clock,
     growOld: () => clock.advance((LIFETIME_MS * 2) / 3),
     /** Resolves with the first identity, now or later, that passes; the clock runs meanwhile, in steps of STEP_MS. */
     async takeUp(test: (found: Identity) => boolean): Promise<Identity> {
@@ -146,6 +147,8 @@ test('a workload whose certificate is of a root that is gone gets one from its s
     const back = await startTestCerts({ directory: certs.directory, port: certs.port })
     const fresh = await web.takeUp(({ chain }) => chain !== old.chain)
     expect(fresh.roots).toBe(next.bundle)
+    // Long before its own time came.
+    expect(web.clock.now()).toBeLessThan(LIFETIME_MS / 4)
     await back.stop()
   } finally {
     web.close()
