@@ -33,6 +33,11 @@ export const SETTINGS = {
   silenceMs: milliseconds('WEFT_SILENCE', '20ms', 'Silence of a client after which the server may speak first.'),
   detectTimeoutMs: milliseconds('WEFT_DETECT_TIMEOUT', '200ms', 'The same where a route could change the destination.'),
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '30s', 'How long a drain waits for what is in flight.'),
+  drainQuietMs: milliseconds(
+    'WEFT_DRAIN_QUIET',
+    '500ms',
+    'How long nothing may have come in before a drain is over: callers that have not heard of it still come.',
+  ),
   applicationIdleMs: milliseconds(
     'WEFT_APPLICATION_IDLE',
     '4s',

@@ -89,9 +89,14 @@ function createSidecarDrain(
   return createDrain({
     clock: common.clock,
     inboundLimitMs: config.drainTimeoutMs,
+    inboundQuietMs: config.drainQuietMs,
     outboundLimitMs: OUTBOUND_LIMIT_MS,
-    closeInbound: inbound.drain,
-    closeOutbound: outbound.drain,
+    closeInbound: inbound.closeAfterNext,
+    closeAll() {
+      inbound.drain()
+      outbound.drain()
+    },
+    inboundArrivals: () => listeners.inbound.accepted + inbound.count().requests,
     inboundActive: () => inFlight(listeners.inbound.open, inbound.count()),
     outboundActive: () => inFlight(listeners.outbound.open, outbound.count()),
   })

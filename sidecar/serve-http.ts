@@ -10,21 +10,31 @@ import { acceptExchanges } from './relay/serve.ts'
 export interface HttpServing {
   /** Resolves when the connection is closed; never rejects. */
   serve(stream: Duplex, head: Buffer, context: ExchangeContext): Promise<void>
-  /** Says Connection: close on every connection and closes each once nothing is in flight; also those that come later. */
+  /**
+   * From now on every connection, also one that comes later, is closed after its next answer. Idle ones stay: a caller that has
+   * not heard may be sending a POST on one at this moment, which could not be repeated if it were closed.
+   */
+  closeAfterNext(): void
+  /** The same, and idle connections are closed. */
   drain(): void
-  /** Connections that are open, and requests in flight on them. */
-  count(): { readonly connections: number; readonly active: number }
+  /** Connections that are open, requests in flight on them, and requests since the start. */
+  count(): { readonly connections: number; readonly active: number; readonly requests: number }
   destroy(): void
 }
 
 export function createHttpServing(): HttpServing {
   const open = new Set<HttpServerConnection>()
-  let isDraining = false
+  let isLeaving = false
+  let requests = 0
   return {
     serve: (stream, head, context) =>
       new Promise((resolve) => {
+        const accept = acceptExchanges(context)
         const connection = serveHttp1(stream, head, {
-          accept: acceptExchanges(context),
+          accept(request) {
+            requests++
+            accept(request)
+          },
           onRefused: (code, detail) => context.emit(refusedRequest(context, code, detail)),
           onClose: () => {
             open.delete(connection)
@@ -32,16 +42,20 @@ export function createHttpServing(): HttpServing {
           },
         })
         open.add(connection)
-        if (isDraining) connection.drain()
+        if (isLeaving) connection.closeAfterNext()
       }),
+    closeAfterNext() {
+      isLeaving = true
+      for (const connection of open) connection.closeAfterNext()
+    },
     drain() {
-      isDraining = true
+      isLeaving = true
       for (const connection of open) connection.drain()
     },
     count() {
       let active = 0
       for (const connection of open) active += connection.active
-      return { connections: open.size, active }
+      return { connections: open.size, active, requests }
     },
     destroy() {
       for (const connection of open) connection.destroy()

@@ -13,6 +13,8 @@ export interface Listener {
   readonly port: number
   /** Connections that are open. */
   readonly open: number
+  /** Connections since the start. */
+  readonly accepted: number
   /** No new ones; those that are open go on. */
   close(): void
   /** Ends what is open. */
@@ -25,7 +27,9 @@ const BACKLOG = 4096
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>()
   const ending = new AbortController()
+  let accepted = 0
   const accept = (socket: Socket) => {
+    accepted++
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     // Errors reach whoever reads or writes; without a listener the process would die of one.
@@ -42,6 +46,9 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     port,
     get open() {
       return sockets.size
+    },
+    get accepted() {
+      return accepted
     },
     close() {
       v4.close()

@@ -4,14 +4,16 @@ import { createDrain, type DrainOptions, type DrainResult } from './drain.ts'
 
 function createRig(overrides: Partial<DrainOptions> = {}) {
   const clock = new ManualClock()
-  const active = { inbound: 1, outbound: 1 }
+  const active = { inbound: 1, outbound: 1, arrivals: 0 }
   const told: string[] = []
   const drain = createDrain({
     clock,
     inboundLimitMs: 30_000,
     outboundLimitMs: 5000,
     closeInbound: () => void told.push('inbound'),
-    closeOutbound: () => void told.push('outbound'),
+    inboundQuietMs: 0,
+    closeAll: () => void told.push('all'),
+    inboundArrivals: () => active.arrivals,
     inboundActive: () => active.inbound,
     outboundActive: () => active.outbound,
     ...overrides,
@@ -50,11 +52,16 @@ test('stage one is over at its limit whatever is still open', async () => {
   expect(await settledValue(result)).toEqual({ isIdle: false, remaining: 1 })
 })
 
-test('stage one lasts for its minimum although nothing is open', async () => {
-  const { clock, active, drain } = createRig({ inboundMinimumMs: 5000 })
+test('stage one lasts until nothing has come in for its quiet time, although nothing is open', async () => {
+  const { clock, active, drain } = createRig({ inboundQuietMs: 500 })
   active.inbound = 0
   const result = drain.start()
-  clock.advance(4950)
+  for (let i = 0; i < 10; i++) {
+    clock.advance(450)
+    active.arrivals++
+    clock.advance(50)
+  }
+  clock.advance(450)
   expect(await settledValue(result)).toBe('pending')
   clock.advance(50)
 
@@ -75,7 +82,7 @@ test('stage two tells outbound to close and waits shortly', async () => {
   await drain.start()
   const result = drain.stop()
   expect(drain.state.current).toBe('stopping')
-  expect(told).toEqual(['inbound', 'outbound'])
+  expect(told).toEqual(['inbound', 'all'])
   clock.advance(4950)
   expect(await settledValue(result)).toBe('pending')
   clock.advance(50)
@@ -87,7 +94,7 @@ test('stage two tells outbound to close and waits shortly', async () => {
 test('stage two without stage one closes both sides and waits for both', async () => {
   const { clock, active, told, drain } = createRig()
   const result = drain.stop()
-  expect(told).toEqual(['inbound', 'outbound'])
+  expect(told).toEqual(['inbound', 'all'])
   active.outbound = 0
   clock.advance(100)
   expect(await settledValue(result)).toBe('pending')

@@ -17,14 +17,16 @@ export interface DrainOptions {
   readonly clock: Clock
   /** How long stage one waits for inbound to become idle. */
   readonly inboundLimitMs: number
-  /** Stage one lasts at least this long, for callers that have not heard yet that the pod leaves. */
-  readonly inboundMinimumMs?: number
+  /** Stage one lasts until nothing has come in for this long: callers that have not heard that the pod leaves still come. */
+  readonly inboundQuietMs: number
   /** How long stage two waits for what is left. */
   readonly outboundLimitMs: number
-  /** Tells inbound connections to close when they are done. Called once. */
+  /** Stage one begins: each inbound connection is to close after its next answer. Called once. */
   readonly closeInbound: () => void
-  /** Tells outbound connections to close when they are done. Called once. */
-  readonly closeOutbound: () => void
+  /** Stage two begins: connections of both directions are to close, idle ones at once. Called once. */
+  readonly closeAll: () => void
+  /** Counts what came in, requests and connections, since the start. */
+  readonly inboundArrivals: () => number
   /** Requests and L4 connections in flight. */
   readonly inboundActive: () => number
   readonly outboundActive: () => number
@@ -55,13 +57,9 @@ export function createDrain(options: DrainOptions): Drain {
 
   async function drainInbound(): Promise<DrainResult> {
     beginClosingInbound()
-    const minimumMs = options.inboundMinimumMs ?? 0
-    const result = await idle(
-      clock,
-      options.inboundActive,
-      { limitMs: options.inboundLimitMs, minimumMs },
-      hurry.signal,
-    )
+    const { inboundActive: active, inboundArrivals: arrivals } = options
+    const limits = { limitMs: options.inboundLimitMs, quietMs: options.inboundQuietMs }
+    const result = await idle(clock, { active, arrivals }, limits, hurry.signal)
     if (state.current === 'draining') state.set('drained')
     return result
   }
@@ -69,9 +67,10 @@ export function createDrain(options: DrainOptions): Drain {
   async function stop(): Promise<DrainResult> {
     beginClosingInbound()
     state.set('stopping')
-    options.closeOutbound()
+    options.closeAll()
     const active = () => options.inboundActive() + options.outboundActive()
-    const result = await idle(clock, active, { limitMs: options.outboundLimitMs, minimumMs: 0 }, hurry.signal)
+    const limits = { limitMs: options.outboundLimitMs, quietMs: 0 }
+    const result = await idle(clock, { active, arrivals: () => 0 }, limits, hurry.signal)
     state.set('stopped')
     return result
   }
@@ -92,11 +91,19 @@ export function createDrain(options: DrainOptions): Drain {
 
 interface Limits {
   readonly limitMs: number
-  readonly minimumMs: number
+  readonly quietMs: number
 }
 
-function idle(clock: Clock, active: () => number, limits: Limits, hurry: AbortSignal): Promise<DrainResult> {
+interface Traffic {
+  readonly active: () => number
+  readonly arrivals: () => number
+}
+
+function idle(clock: Clock, traffic: Traffic, limits: Limits, hurry: AbortSignal): Promise<DrainResult> {
+  const { active, arrivals } = traffic
   const startedAt = clock.now()
+  let arrived = arrivals()
+  let quietSince = startedAt
   return new Promise((resolve) => {
     let cancel = () => {}
     function finish(remaining: number): void {
@@ -107,8 +114,11 @@ function idle(clock: Clock, active: () => number, limits: Limits, hurry: AbortSi
     const onHurry = () => finish(active())
     function look(): void {
       const remaining = active()
-      const elapsedMs = clock.now() - startedAt
-      if ((remaining === 0 && elapsedMs >= limits.minimumMs) || elapsedMs >= limits.limitMs) finish(remaining)
+      const now = clock.now()
+      if (arrived !== arrivals()) quietSince = now
+      arrived = arrivals()
+      const isQuiet = now - quietSince >= limits.quietMs
+      if ((remaining === 0 && isQuiet) || now - startedAt >= limits.limitMs) finish(remaining)
       else cancel = clock.after(LOOK_EACH_MS, look)
     }
     hurry.addEventListener('abort', onHurry, { once: true })

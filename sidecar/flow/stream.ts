@@ -48,7 +48,9 @@ export interface StreamEvents {
 export type StreamAcceptor = (stream: HttpStream) => void
 
 export interface HttpServerConnection {
-  /** Stage one of a drain: says Connection: close (or GOAWAY) on what follows and closes once nothing is in flight. */
+  /** Says Connection: close with the next answer and closes then. An idle connection stays: a request may be on its way. */
+  closeAfterNext(): void
+  /** The same, but an idle connection is closed at once. */
   drain(): void
   destroy(): void
   /** Requests in flight: 0 or 1 on HTTP/1.1. */

@@ -150,6 +150,20 @@ test('a drain ends an idle connection at once', async () => {
   expect(await client.untilEnd()).not.toContain('close')
 })
 
+test('a connection that closes after its next answer waits for that request, be it the first or a further one', async () => {
+  await using server = await startCodecServer({ answer: echo })
+  for (const [index, before] of [[], [get('/before')]].entries()) {
+    await using client = await RawClient.connect(server.port)
+    for (const request of before) await client.send(request).untilIncludes('GET /before')
+    while (server.connections[index] === undefined) await new Promise(setImmediate)
+    server.connections[index].closeAfterNext()
+    await new Promise(setImmediate)
+    client.send(get('/last'))
+
+    expect(await client.untilEnd()).toMatch(/Connection: close\r\n\r\nGET \/last $/)
+  }
+})
+
 test('a drain lets the request in flight end and says so in its answer', async () => {
   await using server = await startCodecServer()
   await using client = await RawClient.connect(server.port)

@@ -37,6 +37,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   readonly output: Output
   readonly pen: Pen
   isDraining = false
+  #closesIdle = false
   readonly #stream: Duplex
   readonly #options: HttpServerOptions
   readonly #clock: Clock
@@ -74,8 +75,13 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     return this.#current === null ? 0 : 1
   }
 
+  closeAfterNext(): void {
+    this.isDraining = true
+  }
+
   drain(): void {
     this.isDraining = true
+    this.#closesIdle = true
     if (this.#isStarted) this.#closeIfIdle()
   }
 
@@ -92,7 +98,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     if (head !== null && head.length > 0) this.#read(Buffer.from(head.buffer, head.byteOffset, head.length))
     this.#isStarted = true
     if (stream.readableEnded) return this.#onEnd()
-    if (this.isDraining) this.#closeIfIdle()
+    if (this.#closesIdle) this.#closeIfIdle()
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.on('end', () => this.#onEnd())
     if (!this.#isPaused) stream.resume()
