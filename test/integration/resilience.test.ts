@@ -42,7 +42,8 @@ const documents =
   meshed('tries', { ...plain, ...tries({ perTryTimeout: '300ms' }) }) +
   trafficPolicy('meshed', { timeouts: { idle: '400ms' } }) +
   clear('elsewhere', { ...plain, ...tries() }) +
-  clear('swallowed', { ...plain, ...tries(), timeouts: { connect: '500ms' } })
+  clear('swallowed', { ...plain, ...tries(), timeouts: { connect: '500ms' } }) +
+  clear('lost', { ...plain, ...tries(), timeouts: { connect: '500ms' } })
 
 let mesh: TestMesh
 let client: Caller
@@ -177,8 +178,9 @@ test('an endpoint that swallows connections costs the connect timeout, and then 
     expect(slow).toHaveLength(2)
     for (const { durationMs } of slow) expect(durationMs).toBeLessThan(1000)
 
+    // A service of its own: connections that are there already would be used.
     await swallowAt('clear-1', async () => {
-      expect(outcomes([await client.request('http://swallowed:8080/')])).toEqual({ '504 CONNECT_TIMEOUT': 1 })
+      expect(outcomes([await client.request('http://lost:8080/')])).toEqual({ '504 CONNECT_TIMEOUT': 1 })
     })
   })
 })
