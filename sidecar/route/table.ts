@@ -46,6 +46,9 @@ export interface Target {
   isStale(): boolean
 }
 
+/** The scope of what no route says. */
+const SERVICE_SCOPE = ''
+
 export function createRouteTable(parts: RouteTableParts): (destination: KnownDestination) => Target {
   const targets = new WeakMap<KnownDestination, RunningTarget>()
   return (destination) => {
@@ -107,7 +110,7 @@ class RunningTarget implements Target {
   }
 
   #adoptSteps(previous: RunningTarget | null): void {
-    this.#adoptStepSet(previous, 'service', this.config.policy)
+    this.#adoptStepSet(previous, SERVICE_SCOPE, this.config.policy)
     for (const rule of this.config.rules) {
       this.#adoptStepSet(previous, `${rule.route.namespace}/${rule.route.name}/${rule.rule}`, rule.policy)
     }
@@ -121,7 +124,8 @@ class RunningTarget implements Target {
     if (this.stepSets.has(scope)) return
     const text = JSON.stringify(policy)
     const old = previous?.stepSets.get(scope)
-    const name = `${this.service ?? 'endpoint'}/${scope}`
+    const owner = this.service ?? 'endpoint'
+    const name = scope === SERVICE_SCOPE ? owner : `${owner}/${scope}`
     this.stepSets.set(scope, old?.policy === text ? old : { policy: text, set: this.#parts.createSteps(policy, name) })
   }
 
@@ -133,7 +137,7 @@ class RunningTarget implements Target {
       const known = routes.get(decision)
       if (known !== undefined) return known
       const { rule } = decision
-      const scope = rule === null ? 'service' : `${rule.route.namespace}/${rule.route.name}/${rule.rule}`
+      const scope = rule === null ? SERVICE_SCOPE : `${rule.route.namespace}/${rule.route.name}/${rule.rule}`
       const upstream = decision.kind === 'forward' ? (this.backends.get(decision.backend) ?? null) : null
       const steps = this.stepSets.get(scope)?.set.steps ?? []
       const policy = decision.kind === 'forward' ? decision.policy : (rule?.policy ?? this.config.policy)
