@@ -4,18 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { renderTree, type Trace, type TraceSpan } from '#shared/trace-tree.ts'
 import { controlApi } from '../../cli/control-api.ts'
 import { type Answered, type Caller, callerIn, callerPod, until } from '../support/caller.ts'
-import { meshPolicy, type PodOptions, pod, trafficPolicy } from '../support/documents.ts'
+import { chainPod } from '../support/chain.ts'
+import { meshPolicy, trafficPolicy } from '../support/documents.ts'
 import { startMesh, type TestMesh } from '../support/mesh.ts'
-
-const link = (name: string, next: string, more: Partial<PodOptions> = {}) =>
-  pod({
-    name,
-    command: ['node', 'test/fixtures/apps/chain.ts'],
-    ports: [8080],
-    env: { NEXT: next },
-    readiness: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
-    ...more,
-  })
 
 let mesh: TestMesh
 let client: Caller
@@ -24,9 +15,9 @@ beforeAll(async () => {
   mesh = await startMesh(
     meshPolicy('all', { tracing: { samplingPercent: 100, propagators: ['tracecontext', 'baggage'] } }) +
       callerPod() +
-      link('front', 'http://middle:8080') +
-      link('middle', 'http://last:8080') +
-      link('last', '') +
+      chainPod('front', 'http://middle:8080') +
+      chainPod('middle', 'http://last:8080') +
+      chainPod('last', '') +
       trafficPolicy('last', { retries: { statuses: [503] } }),
   )
   client = callerIn(mesh)
