@@ -1,10 +1,10 @@
 // From documents to a plan: every pod with its addresses, command and identity, every service with its virtual addresses.
 // Pure: the same documents and ranges give the same plan.
 import { formatSpiffeId, type SpiffeId } from '#shared/identity/spiffe-id.ts'
+import { parsePortRanges, parseSubnets } from '#shared/pod/annotation-values.ts'
 import type { RedirectOptions } from '#shared/pod/redirect.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import type { MeshResource } from '#shared/resources/mesh.ts'
-import { parsePortRanges, parseSubnets } from '#shared/resources/pod-annotations.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
 import type { Probe, WorkloadResource } from '#shared/resources/workload.ts'
 import { parseDuration } from '#shared/settings.ts'

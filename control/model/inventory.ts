@@ -1,7 +1,7 @@
 // Everything that compiling looks up by name, label or address: made once a model, then only read.
 import { canonicalHost, formatAddress } from '#shared/address.ts'
+import { type PortSpan, parsePortRanges } from '#shared/pod/annotation-values.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
-import { type PortRange, parsePortRanges } from '#shared/resources/pod-annotations.ts'
 import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { WorkloadResource } from '#shared/resources/workload.ts'
 import type { World, WorldPod } from '#shared/standalone/world.ts'
@@ -11,8 +11,8 @@ export interface Pod {
   readonly world: WorldPod
   readonly workload: WorkloadResource | undefined
   /** The pod's sidecar does not see connections to these. */
-  readonly skippedPorts: readonly PortRange[]
-  readonly opaquePorts: readonly PortRange[]
+  readonly skippedPorts: readonly PortSpan[]
+  readonly opaquePorts: readonly PortSpan[]
 }
 
 export interface ServiceAtPort {
@@ -79,7 +79,7 @@ export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Read
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)
 }
 
-export const isWithin = (port: number, ranges: readonly PortRange[]): boolean =>
+export const isWithin = (port: number, ranges: readonly PortSpan[]): boolean =>
   ranges.some(({ from, to }) => port >= from && port <= to)
 
 function virtualAddresses(world: World, services: ReadonlyMap<string, ServiceResource>): Map<string, ServiceAtPort> {

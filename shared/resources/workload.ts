@@ -1,5 +1,6 @@
 // Workload: what a Deployment's pod template says, for one machine without Kubernetes.
 import { z } from 'zod'
+import { readAnnotations } from '#shared/pod/annotations.ts'
 import {
   duration,
   fields,
@@ -17,7 +18,6 @@ import {
   wholeNumber,
   yesOrNo,
 } from './fields.ts'
-import { annotationMistakes } from './pod-annotations.ts'
 
 /** The sidecar's own user: iptables leaves its traffic alone, so an application as this user would bypass the mesh. */
 const SIDECAR_UID = 1337
@@ -90,12 +90,12 @@ const spec = fields({
 const workloadMetadata = metadata(
   labelName.max(56, { error: 'a name of at most 56 characters (the names of its pods end in "-N")' }),
 ).superRefine((given, context) => {
-  for (const mistake of annotationMistakes(given.annotations)) {
+  for (const mistake of readAnnotations(given.annotations, 'workload').mistakes) {
     refuse(
       context,
       ['annotations', mistake.key],
       mistake.want,
-      mistake.isUnknown ? 'an unknown annotation' : JSON.stringify(given.annotations[mistake.key]),
+      mistake.value === null ? 'an unknown annotation' : JSON.stringify(mistake.value),
     )
   }
 })
