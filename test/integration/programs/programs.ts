@@ -1,7 +1,7 @@
 // What the tests of foreign programs share: the programs themselves, room for their data, one mesh for a whole file, and what
 // the sidecars say of it: who talked with whom, and how much memory it took.
 import { execFileSync } from 'node:child_process'
-import { accessSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { accessSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
@@ -113,7 +113,7 @@ export interface Way {
   readonly server: string
   readonly port: number
   readonly kind: Seen['kind']
-  /** network.protocol.name, of connections. */
+  /** What the client's sidecar found a connection to speak; the server's relays what is no HTTP/1.1 without a look. */
   readonly protocol?: string
   readonly atLeast?: number
 }
@@ -133,7 +133,7 @@ export async function expectBothSidecars(mesh: TestMesh, way: Way): Promise<void
           seen.kind === kind &&
           seen.src === ends.src &&
           seen.dst === ends.dst &&
-          (protocol === undefined || seen.protocol === protocol),
+          (protocol === undefined || direction === 'inbound' || seen.protocol === protocol),
       )
     const hint = () => `${pod} saw of port ${port}: ${JSON.stringify(seenBy(mesh, pod, port).slice(-3))}`
     await expect.poll(() => matching().length, { timeout: 10_000, message: hint() }).toBeGreaterThanOrEqual(atLeast)
@@ -160,6 +160,11 @@ export function memoryOf(mesh: TestMesh, pod: string): Memory {
   return { residentMiB: field('VmRSS'), peakMiB: field('VmHWM'), anonymousMiB: field('RssAnon') }
 }
 
+/** Begins anew with what `peakMiB` tells. */
+export function resetPeak(mesh: TestMesh, pod: string): void {
+  writeFileSync(`/proc/${sidecarPid(mesh, pod)}/clear_refs`, '5')
+}
+
 /** CPU seconds that the sidecar has used, of all its threads. */
 export function cpuSecondsOf(mesh: TestMesh, pod: string): number {
   const stat = readFileSync(`/proc/${sidecarPid(mesh, pod)}/stat`, 'utf8')
@@ -174,7 +179,17 @@ export function sidecarPid(mesh: TestMesh, pod: string): number {
   return pid
 }
 
-/** A shell command of the test itself, outside of the pods. */
+/** A command of the test itself, outside of the pods. */
 export function local(program: string, ...argv: readonly string[]): string {
-  return execFileSync(program, argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  return execFileSync(program, argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** A certificate of an application, which the mesh knows nothing of: files that NOBODY may read. */
+export function selfSigned(directory: string, name: string): { certificate: string; key: string; pem: string } {
+  const [certificate, key] = [join(directory, `${name}.pem`), join(directory, `${name}.key`)]
+  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-days', '2']
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate]
+  local(programOf('openssl', 'openssl'), 'req', '-x509', ...subject, ...curve)
+  for (const file of [certificate, key]) chownSync(file, NOBODY, NOBODY)
+  return { certificate, key, pem: readFileSync(certificate, 'utf8') }
 }
