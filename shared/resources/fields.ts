@@ -69,14 +69,13 @@ export const portName = matching(
 
 export const portNumber = wholeNumber(1, 65535)
 
-/** GEP-2257, kept as written; parseDuration() of settings.ts gives milliseconds. */
-export const duration = z
-  .string({ error: 'a duration such as 250ms, 10s or 1h30m' })
-  .refine((value) => parseDuration(value) !== undefined, { error: 'a duration such as 250ms, 10s or 1h30m' })
+/** GEP-2257, kept as written; parseDuration() of settings.ts gives milliseconds. At most four parts of seven characters. */
+export const duration = matching(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 28, 'a duration such as 250ms, 10s or 1h30m')
 
-export const positiveDuration = duration.refine((value) => parseDuration(value) !== 0, {
-  error: 'a duration above 0, such as 250ms, 10s or 1h30m',
-})
+const ABOVE_ZERO = 'a duration above 0, such as 250ms, 10s or 1h30m'
+export const positiveDuration = duration
+  .refine((value) => parseDuration(value) !== 0, { error: ABOVE_ZERO })
+  .meta(celRules({ rule: "self.matches('[1-9]') || !self.matches('[0-9]')", message: ABOVE_ZERO }))
 
 export function oneOf<const T extends readonly [string, ...string[]]>(...values: T) {
   return z.enum(values, { error: values.length === 1 ? values[0] : `one of ${values.join(', ')}` })
@@ -94,6 +93,7 @@ export function textMap(key: z.ZodType<string, string>, value: z.ZodType<string,
   return z
     .record(key, value, { error: 'a map of text to text' })
     .refine((map) => Object.keys(map).length <= 256, { error: 'a map of at most 256 entries' })
+    .meta({ maxProperties: 256 })
 }
 
 const qualifiedName = matching(
@@ -148,6 +148,20 @@ export function kind<A extends string, K extends string, M extends z.ZodType, S 
     spec: parts.spec,
     status: z.unknown().optional(),
   })
+}
+
+export interface CelRule {
+  /** An expression of CEL in which `self` is the value that carries the rule. */
+  readonly rule: string
+  /** What would be right, as in a Problem. */
+  readonly message: string
+  /** Of the field at fault, from `self` on: ".group". */
+  readonly fieldPath?: string
+}
+
+/** For `.meta()`: what a refinement beside it checks, said to an API server (see crd/structural.ts). */
+export function celRules(...rules: readonly CelRule[]) {
+  return { 'x-kubernetes-validations': rules.map((rule) => ({ ...rule, message: `want ${rule.message}` })) }
 }
 
 /** Adds an issue to each item whose key was there before. */

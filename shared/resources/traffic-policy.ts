@@ -1,6 +1,7 @@
 // TrafficPolicy: how requests to a Service (or through an HTTPRoute) are balanced, repeated, timed and broken off. Defaults are in docs/resources.md.
 import { z } from 'zod'
 import {
+  celRules,
   duration,
   fields,
   kind,
@@ -15,59 +16,130 @@ import {
 
 const GROUPS = { Service: '', HTTPRoute: 'gateway.networking.k8s.io' } as const
 
+const CORE_OR_ROUTE = '"" for kind Service, "gateway.networking.k8s.io" for kind HTTPRoute'
+
 const targetRef = fields({
-  group: z.string({ error: '"" for a Service, "gateway.networking.k8s.io" for an HTTPRoute' }),
-  kind: oneOf('Service', 'HTTPRoute'),
-  name: subdomainName,
-}).superRefine((ref, context) => {
-  if (ref.group !== GROUPS[ref.kind])
-    refuse(context, ['group'], `${JSON.stringify(GROUPS[ref.kind])} for kind ${ref.kind}`)
+  group: z
+    .string({ error: CORE_OR_ROUTE })
+    .max(253, { error: CORE_OR_ROUTE })
+    .describe('API group of the target: "" for a Service, "gateway.networking.k8s.io" for an HTTPRoute.'),
+  kind: oneOf('Service', 'HTTPRoute').describe('Kind of the target.'),
+  name: subdomainName.describe('Name of the target, which lies in the namespace of the policy.'),
 })
+  .superRefine((ref, context) => {
+    if (ref.group !== GROUPS[ref.kind])
+      refuse(context, ['group'], `${JSON.stringify(GROUPS[ref.kind])} for kind ${ref.kind}`)
+  })
+  .meta({
+    description: 'An object that the policy is attached to.',
+    ...celRules({
+      rule: "self.group == (self.kind == 'Service' ? '' : 'gateway.networking.k8s.io')",
+      message: CORE_OR_ROUTE,
+      fieldPath: '.group',
+    }),
+  })
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH'] as const
 
 const retries = fields({
-  /** Further tries after the first; 0: none. */
-  attempts: wholeNumber(0, 10).optional(),
-  statuses: list(wholeNumber(400, 599), 0, 50).optional(),
-  methods: list(z.enum(METHODS, { error: `one of ${METHODS.join(', ')}` }), 0, METHODS.length).optional(),
-  /** "0s": none. */
-  perTryTimeout: duration.optional(),
-  backoff: fields({ base: positiveDuration.optional() }).optional(),
+  attempts: wholeNumber(0, 10).optional().describe('Further tries after the first; 0 means none. Default: 2.'),
+  statuses: list(wholeNumber(400, 599), 0, 50)
+    .optional()
+    .describe('Status codes of answers that are tried again. Default: 502, 503, 504.'),
+  methods: list(z.enum(METHODS, { error: `one of ${METHODS.join(', ')}` }), 0, METHODS.length)
+    .optional()
+    .describe(
+      'Methods that may be repeated after a byte of the request has left. A request of which no byte left is repeated whatever its method. Default: GET, HEAD, OPTIONS, TRACE, PUT, DELETE.',
+    ),
+  perTryTimeout: duration
+    .optional()
+    .describe('How long one try may take, such as 2s; "0s" means no limit, the default.'),
+  backoff: fields({
+    base: positiveDuration
+      .optional()
+      .describe('Wait before the first further try; it doubles with each, with jitter. Default: 25ms.'),
+  })
+    .optional()
+    .describe('How long to wait between tries.'),
   budget: fields({
-    /** Retries allowed, of the requests in flight. */
-    percent: wholeNumber(0, 100).optional(),
-    minPerSecond: wholeNumber(0, 100_000).optional(),
-  }).optional(),
+    percent: wholeNumber(0, 100)
+      .optional()
+      .describe('Tries allowed for each hundred requests, so that retries cannot bury a service. Default: 20.'),
+    minPerSecond: wholeNumber(0, 100_000).optional().describe('Tries that are always allowed in a second. Default: 3.'),
+  })
+    .optional()
+    .describe('A limit on all further tries together.'),
+})
+
+const timeouts = fields({
+  connect: positiveDuration
+    .optional()
+    .describe('How long a connection to an endpoint may take. Default: 2s. Only on a Service.'),
+  request: duration
+    .optional()
+    .describe('How long a request may take, all tries together; "0s" means no limit, the default.'),
+  idle: duration.optional().describe('How long nothing may pass before it is ended; "0s" means no limit, the default.'),
+})
+
+const circuitBreaker = fields({
+  errorThresholdPercent: wholeNumber(1, 100)
+    .optional()
+    .describe('Share of failed requests within the window that opens the breaker. Default: 50.'),
+  volumeThreshold: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe('Requests in the window before the breaker may open. Default: 20.'),
+  rollingWindow: positiveDuration.optional().describe('The time over which failures are counted. Default: 10s.'),
+  resetTimeout: positiveDuration
+    .optional()
+    .describe('How long the breaker stays open before one request may try. Default: 5s.'),
+})
+
+const ONLY_ON_SERVICE = 'it left out: it chooses endpoints, so it attaches to a Service'
+const NOT_ON_ROUTE = 'it beside a targetRef of kind HTTPRoute'
+const onServiceOnly = (path: string, isSet: string) => ({
+  rule: `!(${isSet}) || self.targetRefs.all(ref, ref.kind == 'Service')`,
+  message: ONLY_ON_SERVICE,
+  fieldPath: path,
 })
 
 const spec = fields({
-  targetRefs: list(targetRef, 1, 16),
-  loadBalancing: fields({ algorithm: oneOf('RoundRobin', 'LeastRequest').optional() }).optional(),
-  retries: retries.optional(),
-  timeouts: fields({
-    connect: positiveDuration.optional(),
-    /** "0s": none. */
-    request: duration.optional(),
-    idle: duration.optional(),
-  }).optional(),
-  circuitBreaker: fields({
-    errorThresholdPercent: wholeNumber(1, 100).optional(),
-    volumeThreshold: wholeNumber(1, 1_000_000).optional(),
-    rollingWindow: positiveDuration.optional(),
-    resetTimeout: positiveDuration.optional(),
-  }).optional(),
-  outlierDetection: fields({ consecutiveFailures: wholeNumber(1, 1000).optional() }).optional(),
-}).superRefine((policy, context) => {
-  if (!policy.targetRefs.some((ref) => ref.kind === 'HTTPRoute')) return
-  const want = 'it left out: it chooses endpoints, so it attaches to a Service'
-  if (policy.loadBalancing !== undefined)
-    refuse(context, ['loadBalancing'], want, 'it beside a targetRef of kind HTTPRoute')
-  if (policy.outlierDetection !== undefined)
-    refuse(context, ['outlierDetection'], want, 'it beside a targetRef of kind HTTPRoute')
-  if (policy.timeouts?.connect !== undefined)
-    refuse(context, ['timeouts', 'connect'], want, 'it beside a targetRef of kind HTTPRoute')
+  targetRefs: list(targetRef, 1, 16).describe(
+    'What the policy is attached to: Services and HTTPRoutes of its namespace.',
+  ),
+  loadBalancing: fields({
+    algorithm: oneOf('RoundRobin', 'LeastRequest')
+      .optional()
+      .describe('RoundRobin takes each endpoint in turn; LeastRequest, the default, the less busy of two.'),
+  })
+    .optional()
+    .describe('How an endpoint is chosen. Only on a Service.'),
+  retries: retries.optional().describe('When a request is tried again, on another endpoint each time.'),
+  timeouts: timeouts.optional().describe('Limits of time. Durations are written as 250ms, 10s or 1h30m.'),
+  circuitBreaker: circuitBreaker
+    .optional()
+    .describe('Answers at once, with 503, while too many requests fail. Off unless given; {} takes the defaults.'),
+  outlierDetection: fields({
+    consecutiveFailures: wholeNumber(1, 1000)
+      .optional()
+      .describe('Failures in a row after which an endpoint is left out for a while. Default: 5.'),
+  })
+    .optional()
+    .describe('When a single endpoint is left out. Only on a Service.'),
 })
+  .superRefine((policy, context) => {
+    if (!policy.targetRefs.some((ref) => ref.kind === 'HTTPRoute')) return
+    if (policy.loadBalancing !== undefined) refuse(context, ['loadBalancing'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
+    if (policy.outlierDetection !== undefined) refuse(context, ['outlierDetection'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
+    if (policy.timeouts?.connect !== undefined) refuse(context, ['timeouts', 'connect'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
+  })
+  .meta({
+    description: 'What is asked for. A field that is left out keeps its default, or what another policy says.',
+    ...celRules(
+      onServiceOnly('.loadBalancing', 'has(self.loadBalancing)'),
+      onServiceOnly('.outlierDetection', 'has(self.outlierDetection)'),
+      onServiceOnly('.timeouts.connect', 'has(self.timeouts) && has(self.timeouts.connect)'),
+    ),
+  })
 
 export const trafficPolicySchema = kind({
   apiVersion: 'weft.dev/v1alpha1',
