@@ -70,7 +70,7 @@ describe('a plain exchange', () => {
     bench.body('two', true)
     bench.connect()
 
-    expect(bench.upstream.said.slice(1)).toEqual(['data one ', 'data two end'])
+    expect(bench.upstream.said.slice(1)).toEqual(['data one two end'])
   })
 
   test('an answer that is over before the request does not end the request early', () => {
@@ -81,6 +81,25 @@ describe('a plain exchange', () => {
 
     expect(bench.upstream.said.at(-1)).toBe('data rest end')
     expect(bench.ended).toHaveLength(1)
+  })
+
+  test('what may not travel in a head does not travel as a trailer', () => {
+    bench.request('POST', false)
+    bench.downstream.events.onTrailers(['X-Forwarded-Client-Cert', 'By=me', 'x-sum', '1'])
+
+    expect(bench.upstream.said.at(-1)).toBe('trailers x-sum 1')
+  })
+
+  test('an endpoint that answers and leaves before the request is over leaves nobody paused', () => {
+    bench.request('POST', false)
+    bench.upstream.goOn = false
+    bench.body('much')
+    expect(bench.downstream.isPaused).toBe(true)
+    bench.answer('413', true)
+    bench.upstream.events.onReset('closed')
+
+    expect(bench.downstream.isPaused).toBe(false)
+    expect(bench.ended).toMatchObject([{ status: 413, reason: null }])
   })
 })
 

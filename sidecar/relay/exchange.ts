@@ -172,8 +172,10 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
 
   onTrailers(fields: Fields): void {
     this.#isRequestOver = true
-    this.#trailers = fields
-    this.#current?.upstream?.sendTrailers(fields)
+    // Some servers merge trailers into the head: what may not stand there may not come this way.
+    const trailers = endToEnd(fields, false)
+    this.#trailers = trailers
+    this.#current?.upstream?.sendTrailers(trailers)
     this.#endWhenOver()
   }
 
@@ -230,7 +232,10 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     attempt.isOver = true
     this.#current = null
     this.#endAttempt(attempt, this.#isResponseOver ? null : code)
-    if (this.#isResponseOver) return this.#finish()
+    if (this.#isResponseOver) {
+      this.#finish()
+      return this.#discardRest()
+    }
     if (this.isAnswered) {
       this.reason = code
       this.downstream.reset('closed')
@@ -345,7 +350,11 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     if (this.isAnswered) this.downstream.reset('closed')
     else this.#answerLocally(code)
     this.#finish()
-    // What is left of the request is the codec's to discard: it must not stay paused.
+    this.#discardRest()
+  }
+
+  /** What is left of the request is the codec's to discard: it must not stay paused. */
+  #discardRest(): void {
     if (!this.#isRequestOver) this.downstream.resume()
   }
 

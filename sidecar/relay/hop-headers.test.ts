@@ -35,3 +35,13 @@ test('an upgrade is one only when Connection says so, and h2c never', () => {
   expect(upgradeOf(['Connection', 'Upgrade', 'Upgrade', 'h2c'])).toBeNull()
   expect(endToEnd(['Connection', 'Upgrade', 'Upgrade', 'websocket'], true)).toEqual(['Upgrade', 'websocket'])
 })
+
+test.each(['X-Forwarded-Client-Cert', 'X_Forwarded_Client_Cert', 'x-forwarded_client-cert'])(
+  'a claim of a client certificate does not travel as %s, which some servers read alike',
+  (name) => {
+    expect(endToEnd([name, 'By=me', 'x-forwarded-client-certs', 'other'], false)).toEqual([
+      'x-forwarded-client-certs',
+      'other',
+    ])
+  },
+)

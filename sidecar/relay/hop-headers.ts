@@ -6,7 +6,7 @@ const HOP_ONLY = new Set(['connection', 'keep-alive', 'proxy-connection', 'trans
 // A name in Connection must not make a proxy drop what the message cannot do without.
 const NEVER_NAMED = new Set(['host', 'content-length', 'content-type', 'authorization', 'cookie', 'set-cookie'])
 // Only a mesh peer may speak of a client's certificate; an application's claim is not a proof.
-const CLAIMS = new Set(['x-forwarded-client-cert'])
+const CLAIM = 'x-forwarded-client-cert'
 
 /** The fields that travel on, as a new array. `keepUpgrade` for a request that upgrades and for its 101. */
 export function endToEnd(fields: Fields, keepUpgrade: boolean): Fields {
@@ -27,8 +27,13 @@ function travels(lower: string, value: string, keepUpgrade: boolean, named: read
     // "TE: trailers" is true of us too: trailers travel.
     return lower === 'te' && value.trim().toLowerCase() === 'trailers'
   }
-  if (CLAIMS.has(lower)) return false
+  if (isClaim(lower)) return false
   return named === null || !named.includes(lower) || NEVER_NAMED.has(lower)
+}
+
+/** CGI and WSGI read an underscore as a dash. */
+function isClaim(lower: string): boolean {
+  return lower.length === CLAIM.length && lower.replaceAll('_', '-') === CLAIM
 }
 
 function connectionNames(fields: Fields): string[] | null {

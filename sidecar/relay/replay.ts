@@ -1,10 +1,11 @@
 // The body of a request so far, kept while the connection is not there yet and while another try may need it again.
+// One piece of memory whatever the pieces that came: a body of single bytes must not cost a hundred times its size.
 
 /** Up to this a body is kept for a further try; a longer one is sent once. */
 const REPLAY_LIMIT_BYTES = 64 * 1024
 
 export class ReplayBuffer {
-  readonly #chunks: Buffer[] = []
+  #bytes: Buffer | null = null
   #sizeBytes = 0
 
   get sizeBytes(): number {
@@ -17,21 +18,18 @@ export class ReplayBuffer {
 
   keep(bytes: Uint8Array, from: number, to: number): void {
     if (to === from) return
-    this.#chunks.push(Buffer.from(bytes.subarray(from, to)))
-    this.#sizeBytes += to - from
+    const size = this.#sizeBytes + to - from
+    if (this.#bytes === null || size > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(size, 2 * this.#sizeBytes))
+      this.#bytes?.copy(grown, 0, 0, this.#sizeBytes)
+      this.#bytes = grown
+    }
+    this.#bytes.set(bytes.subarray(from, to), this.#sizeBytes)
+    this.#sizeBytes = size
   }
 
-  drop(): void {
-    this.#chunks.length = 0
-    this.#sizeBytes = 0
-  }
-
-  /** Sends all; `end` marks the last chunk. Returns false when the taker asks to pause. */
+  /** Sends all; `end` marks it as the last. Returns false when the taker asks to pause. */
   sendTo(send: (bytes: Uint8Array, from: number, to: number, end: boolean) => boolean, end: boolean): boolean {
-    let goOn = true
-    this.#chunks.forEach((chunk, index) => {
-      goOn = send(chunk, 0, chunk.length, end && index === this.#chunks.length - 1)
-    })
-    return goOn
+    return this.#bytes === null || send(this.#bytes, 0, this.#sizeBytes, end)
   }
 }
