@@ -1,5 +1,4 @@
-import { connect, type Server } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readClientHello } from './client-hello.ts'

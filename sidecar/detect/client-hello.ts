@@ -12,6 +12,8 @@ const SERVER_NAME = 0
 const ALPN = 16
 // A hello with post-quantum key shares stays below 4 KiB; more is not waited for.
 const LONGEST_HELLO_BYTES = 16 * 1024
+// Each costs its reader work every time that a byte comes.
+const MOST_RECORDS = 64
 
 class Short extends Error {}
 
@@ -56,24 +58,35 @@ export function readClientHello(bytes: Buffer): ClientHello | 'more' | null {
 
 /** Joins records until the handshake message is whole. */
 function handshakeBody(bytes: Buffer): Reader | 'more' | null {
-  let message = Buffer.alloc(0)
+  const parts: Buffer[] = []
+  let held = 0
   for (let at = 0; ; ) {
-    if (bytes.length > at && bytes[at] !== HANDSHAKE_RECORD) return null
-    if (bytes.length < at + 5) return 'more'
-    const end = at + 5 + bytes.readUInt16BE(at + 3)
-    message = Buffer.concat([message, bytes.subarray(at + 5, end)])
-    const size = messageSize(message)
+    const end = recordEnd(bytes, at)
+    if (end === 'more' || end === null) return end
+    const part = bytes.subarray(at + 5, end)
+    if (parts.push(part) > MOST_RECORDS) return null
+    held += part.length
+    const size = messageSize(parts)
     if (size === null || (size !== undefined && size > LONGEST_HELLO_BYTES)) return null
-    if (size !== undefined && message.length >= size) return new Reader(message.subarray(4, size))
+    if (size !== undefined && held >= size) return new Reader(Buffer.concat(parts).subarray(4, size))
     if (bytes.length < end) return 'more'
     at = end
   }
 }
 
+/** The end of the record at `at`, there or not; RFC 8446 section 5.1 knows no empty one of a handshake. */
+function recordEnd(bytes: Buffer, at: number): number | 'more' | null {
+  if (bytes.length > at && bytes[at] !== HANDSHAKE_RECORD) return null
+  if (bytes.length < at + 5) return 'more'
+  const length = bytes.readUInt16BE(at + 3)
+  return length === 0 ? null : at + 5 + length
+}
+
 /** Size of the handshake message with its head; undefined while unknown; null when it is no ClientHello. */
-function messageSize(message: Buffer): number | undefined | null {
-  if (message.length < 4) return undefined
-  return message[0] === CLIENT_HELLO ? 4 + message.readUIntBE(1, 3) : null
+function messageSize(parts: readonly Buffer[]): number | undefined | null {
+  const head = Buffer.concat(parts.slice(0, 4).map((part) => part.subarray(0, 4)))
+  if (head.length < 4) return undefined
+  return head[0] === CLIENT_HELLO ? 4 + head.readUIntBE(1, 3) : null
 }
 
 function readHello(body: Reader): ClientHello {
