@@ -11,10 +11,10 @@ import type { Clock } from '#shared/clock.ts'
 import type { MtlsMode } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { type AccountParts, accountFor, addressOf, type Ending } from './accept/account.ts'
-import { type OriginalDestination, recoverDestination } from './accept/destination.ts'
+import { type OriginalDestination, recoverDestination, requireOwnAddress } from './accept/destination.ts'
 import { judgeInbound, type MeshHello } from './detect/mesh-hello.ts'
 import { type Peeked, peek } from './detect/peek.ts'
-import type { Spoken } from './detect/protocol.ts'
+import { judge, type Spoken, settle } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
 import type { ExchangeContext } from './relay/exchange.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
@@ -23,6 +23,7 @@ import type { MeshAlpn } from './secure/mesh-alpn.ts'
 export interface InboundParts extends AccountParts {
   readonly originalDestination: OriginalDestination
   readonly ownPorts: readonly number[]
+  readonly podAddresses: readonly string[]
   readonly silenceMs: number
   /** undefined until discovery has told: treated as Strict. */
   readonly mode: () => MtlsMode | undefined
@@ -35,7 +36,8 @@ export interface InboundParts extends AccountParts {
   ) => Promise<{ readonly stream: Duplex; readonly peer: SpiffeId; readonly alpn: MeshAlpn }>
   /** To the application, at the pod's own address. */
   readonly dial: (address: Address, signal: AbortSignal) => Promise<Duplex>
-  readonly resolveFor: (destination: Address) => Resolve
+  /** Callers of different identities never share a connection to the application. */
+  readonly resolveFor: (destination: Address, peer: SpiffeId | null) => Resolve
   readonly serveHttp: (stream: Duplex, head: Buffer, context: ExchangeContext) => Promise<void>
   readonly clock: Clock
   readonly random: () => number
@@ -67,6 +69,7 @@ export function buildInbound(parts: InboundParts): Inbound {
   })
   const path = Path.from<Accepted, Ending>()
     .through(recoverDestination(parts.originalDestination, parts.ownPorts))
+    .through(requireOwnAddress(parts.podAddresses))
     .through(requireIdentity(parts))
     .to(relay)
   return {
@@ -103,13 +106,20 @@ function requireIdentity(parts: InboundParts): Layer<Addressed, Opened, Ending> 
 
 async function terminated(parts: InboundParts, input: Addressed, head: Buffer): Promise<Opened> {
   const { stream, peer, alpn } = await parts.terminate(input.socket, head, input.signal)
-  return { ...input, stream, peer, spoken: alpn === 'weft/http1' ? 'http/1.1' : 'opaque', head: NOTHING }
+  const opened = { ...input, stream, peer, head: NOTHING }
+  const declared = parts.declared(input.destination.port)
+  // ALPN states framing: it must not lead a caller past the codec of a port of HTTP, nor HTTP to a port that is none.
+  if (declared === 'http' && alpn === 'weft/tcp') {
+    const heard = await peek(stream, { judge, waitMs: Number.POSITIVE_INFINITY, signal: input.signal })
+    return { ...opened, spoken: settle(heard.verdict, declared), head: heard.head }
+  }
+  return { ...opened, spoken: alpn === 'weft/http1' && declared !== 'opaque' ? 'http/1.1' : 'opaque' }
 }
 
 function inClear(parts: InboundParts, input: Addressed, heard: Peeked<Spoken | MeshHello>): Opened {
   const declared = parts.declared(input.destination.port)
-  const verdict = heard.verdict === null || heard.verdict === 'mesh' ? 'opaque' : heard.verdict
-  const spoken = declared === 'opaque' ? 'opaque' : verdict
+  const verdict = heard.verdict === 'mesh' ? null : heard.verdict
+  const spoken = declared === 'opaque' ? 'opaque' : settle(verdict, declared)
   return { ...input, stream: input.socket, peer: null, spoken, head: heard.head }
 }
 
@@ -147,7 +157,7 @@ function serveRequests(parts: InboundParts): Handler<Opened, Ending> {
       peer,
       clock: parts.clock,
       random: parts.random,
-      resolve: parts.resolveFor(destination),
+      resolve: parts.resolveFor(destination, peer),
       emit: parts.emit,
       answer: parts.answer,
     })

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Sink } from '#flow/event.ts'
 import type { Step } from '#flow/exchange.ts'
 import type { IdentitySource } from '#flow/identity.ts'
-import type { Resolve, Route } from '#flow/route.ts'
+import type { Route } from '#flow/route.ts'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import { parseRange, type Range } from '#shared/contract/range.ts'
@@ -12,7 +12,7 @@ import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { OriginalDestination } from './accept/destination.ts'
 import { createDialer } from './connect/dial.ts'
-import { buildInbound, type Inbound } from './inbound.ts'
+import { buildInbound, type Inbound, type InboundParts } from './inbound.ts'
 import { buildOutbound } from './outbound.ts'
 import { answerFault } from './policy/answer-faults.ts'
 import { removeForeignReason } from './policy/foreign-reason.ts'
@@ -119,11 +119,11 @@ const APPLICATION_POLICY: RequestPolicy = {
   from: [],
 }
 
-function applicationRoutes(upstreams: Upstreams, steps: readonly Step[]): (destination: Address) => Resolve {
-  return (destination) => {
+function applicationRoutes(upstreams: Upstreams, steps: readonly Step[]): InboundParts['resolveFor'] {
+  return (destination, peer) => {
     const policy = APPLICATION_POLICY
     const decision = { kind: 'forward', backend: 'application', rule: null, policy } as const
-    const route: Route = { decision, policy, steps, upstream: upstreams.application(destination) }
+    const route: Route = { decision, policy, steps, upstream: upstreams.application(destination, peer) }
     return () => route
   }
 }

@@ -31,8 +31,8 @@ export interface UpstreamParts {
 export interface Upstreams {
   createBackend(config: BackendConfig, endpoints: EndpointSet): Backend
   openBytes(backend: Backend, signal: AbortSignal): Promise<OpenedBytes>
-  /** The application at an address of this pod. */
-  application(address: Address): UpstreamGroup
+  /** The application at an address of this pod, for one caller: what one leaves on a connection, no other may find. */
+  application(address: Address, caller: SpiffeId | null): UpstreamGroup
   /** After a change of identity: what is opened from now on proves the new one. */
   renewIdentity(): void
   stats(): readonly { readonly backend: string; readonly connections: ReturnType<ConnectionPool['stats']> }[]
@@ -43,7 +43,7 @@ const BYTE_TRIES = 3
 
 export function createUpstreams(parts: UpstreamParts): Upstreams {
   const backends = new Set<RunningBackend>()
-  const applications = new Map<string, UpstreamGroup>()
+  const applications = new Map<string, Application>()
   return {
     createBackend(config, endpoints) {
       const backend = new RunningBackend(config, endpoints, parts)
@@ -52,19 +52,34 @@ export function createUpstreams(parts: UpstreamParts): Upstreams {
       return backend
     },
     openBytes: (backend, signal) => openBytes(backend as RunningBackend, parts, signal),
-    application(address) {
-      const key = formatAddress(address)
-      const known = applications.get(key)
-      if (known !== undefined) return known
-      const made = createApplication(address, parts)
-      applications.set(key, made)
-      return made
+    application(address, caller) {
+      const key = `${formatAddress(address)} ${caller ?? ''}`
+      const found = applications.get(key) ?? createApplication(address, parts)
+      // The one used last stands last.
+      applications.delete(key)
+      applications.set(key, found)
+      if (applications.size > MOST_APPLICATIONS) dropOldest(applications)
+      return found
     },
     renewIdentity() {
       for (const backend of backends) backend.connections.closeIdle()
     },
     stats: () =>
       [...backends].map(({ config, connections }) => ({ backend: config.key, connections: connections.stats() })),
+  }
+}
+
+/** Callers choose ports, so what they fill has an end; whoever still uses a dropped one gets its connections, but shares none. */
+const MOST_APPLICATIONS = 1024
+
+interface Application extends UpstreamGroup {
+  close(): void
+}
+
+function dropOldest(applications: Map<string, Application>): void {
+  for (const [key, application] of applications) {
+    applications.delete(key)
+    return application.close()
   }
 }
 
@@ -155,7 +170,7 @@ async function openBytes(backend: RunningBackend, parts: UpstreamParts, signal: 
 }
 
 /** Inbound has one endpoint, and nothing to balance or to eject. */
-function createApplication(address: Address, parts: UpstreamParts): UpstreamGroup {
+function createApplication(address: Address, parts: UpstreamParts): Application {
   const endpoint: Endpoint = { address, weight: 1, identity: null, pod: 'self' }
   const connections = createHttp1Pool({
     connect: async ({ address: to }, signal) => {
@@ -170,5 +185,6 @@ function createApplication(address: Address, parts: UpstreamParts): UpstreamGrou
   return {
     lease: () => ({ endpoint, done() {} }),
     acquire: (to, done) => connections.acquire(to, done),
+    close: () => connections.close(),
   }
 }

@@ -57,6 +57,19 @@ export function recoverDestination<Out>(
   }
 }
 
+/**
+ * Refuses what was sent to this pod by its link but not to an address of it: iptables redirects that too, and a neighbour could
+ * so use the sidecar, which iptables leaves alone, as its way to the pod's loopback or to anywhere.
+ */
+export function requireOwnAddress<Out>(podAddresses: readonly string[]): Layer<Addressed, Addressed, Out> {
+  const own = new Set(podAddresses.map(canonicalHost))
+  return (next) => (input) => {
+    const { host } = input.destination
+    if (own.has(host) || host === hostOf(input.socket.localAddress)) return next(input)
+    return Promise.reject(new FlowError('NOT_THIS_POD'))
+  }
+}
+
 function isOwn(socket: Socket, destination: Address, ownPorts: readonly number[]): boolean {
   return ownPorts.includes(destination.port) && destination.host === hostOf(socket.localAddress)
 }

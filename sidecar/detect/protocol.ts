@@ -32,7 +32,7 @@ export function detectProtocol<In extends Secured, Out>(ruleOf: (input: In) => D
       signal: input.signal,
     })
     const isSilent = verdict === null && head.length === 0 && !isEnded
-    return next({ ...input, spoken: isSilent ? 'silent' : settle(verdict, rule), head })
+    return next({ ...input, spoken: isSilent ? 'silent' : settle(verdict, rule.declared), head })
   }
 }
 
@@ -42,7 +42,7 @@ export function judge(head: Buffer): Exclude<Spoken, 'silent'> | undefined {
 }
 
 /** On a port declared as HTTP the codec says what is wrong with anything else, save TLS and HTTP/2. */
-function settle(verdict: Exclude<Spoken, 'silent'> | null, rule: DetectRule): Spoken {
+export function settle(verdict: Spoken | null, declared: DetectRule['declared']): Spoken {
   const spoken = verdict ?? 'opaque'
-  return rule.declared === 'http' && spoken === 'opaque' ? 'http/1.1' : spoken
+  return declared === 'http' && spoken === 'opaque' ? 'http/1.1' : spoken
 }

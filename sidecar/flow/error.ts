@@ -173,6 +173,13 @@ export const FAULTS = {
     text: 'the connection came straight to a port of the sidecar',
     fix: 'Connect to the port of the application.',
   },
+  NOT_THIS_POD: {
+    status: 0,
+    grpc: 14,
+    retry: false,
+    text: 'the connection reached this pod but is for an address that is not its own',
+    fix: 'Correct the route of the sender that leads through this pod; a sidecar is no router.',
+  },
   DETECT_TIMEOUT: {
     status: 408,
     grpc: 4,
