@@ -12,7 +12,7 @@ import { Watched } from '#shared/watch.ts'
 import { startListener } from '../../sidecar/accept/listener.ts'
 import { createSidecar } from '../../sidecar/sidecar.ts'
 import { destinationConfig, TRUST_DOMAIN, workloadConfig } from './discovery.ts'
-import { createTestAuthority } from './svid.ts'
+import { createTestAuthority, type TestAuthority } from './svid.ts'
 
 export type Event = ConnectionEnded | RequestEnded
 
@@ -27,6 +27,8 @@ export interface Pair extends AsyncDisposable {
   readonly clientIdentity: Watched<SvidIdentity | undefined>
   readonly serverIdentity: Watched<SvidIdentity | undefined>
   readonly events: { readonly client: Event[]; readonly server: Event[] }
+  /** Issues further identities of this mesh. */
+  readonly authority: TestAuthority
 }
 
 export const CLIENT_ID = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`
@@ -74,6 +76,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     clientIdentity: client.identity,
     serverIdentity: server.identity,
     events: { client: client.events, server: server.events },
+    authority,
     async [Symbol.asyncDispose]() {
       client.close()
       server.close()
