@@ -110,15 +110,17 @@ function spansOf(trace: Trace, service: string, kind: 'client' | 'server'): read
     .sort((one, other) => one.startTime - other.startTime)
 }
 
-/** Each span but the one whose parent is the test's own has its parent in the trace, within whose time it lies. */
+/** Each span but the one whose parent is the test's own has its parent in the trace, and does not begin before it. */
 function expectWhole(trace: Trace, origin: string): void {
   const byId = new Map(trace.spans.map((span) => [span.spanID, span]))
   expect(byId.size).toBe(trace.spans.length)
   const roots = trace.spans.filter((span) => !byId.has(parentOf(span) ?? ''))
   expect(roots.map(parentOf)).toEqual([origin])
-  // Jaeger says in warnings what it had to mend: clock skew, missing parents, doubled ids. Ours come from one clock.
-  const known = [...(trace.warnings ?? []), ...trace.spans.flatMap(({ warnings }) => warnings ?? [])]
-  expect(known.filter((warning) => !warning.startsWith('invalid parent span IDs='))).toEqual([])
+  // What Jaeger found wrong. It misses the test's own span; and on a machine that is busy a server may rest between its last
+  // byte and the end of its span, which Jaeger takes for clocks that differ: so clocks are compared by the begin of spans.
+  const warnings = [...(trace.warnings ?? []), ...trace.spans.flatMap((span) => span.warnings ?? [])]
+  const isExpected = /^(invalid parent span IDs=|clock skew adjustment disabled)/
+  expect(warnings.filter((warning) => !isExpected.test(warning))).toEqual([])
   for (const span of trace.spans) {
     const parent = byId.get(parentOf(span) ?? '')
     if (parent !== undefined) expect(span.startTime).toBeGreaterThanOrEqual(parent.startTime - 1000)
