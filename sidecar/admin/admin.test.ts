@@ -259,3 +259,18 @@ test('closing ends connections that are still open', async () => {
 
   await gone
 })
+
+test('one neighbour that holds all the connections it gets keeps nobody else from the probes', async () => {
+  await using rig = await startAdmin()
+  const { health } = rig.admin.ports
+  const held = Array.from({ length: 1200 }, () =>
+    connect({ port: health, host: '127.0.0.1', localAddress: '127.0.0.2' }),
+  )
+  const cut = held.map((socket) => new Promise((resolve) => socket.on('error', () => {}).once('close', resolve)))
+  // Those that are let in stay open; the others are cut.
+  await Promise.race(cut)
+
+  expect(await ask({ host: '127.0.0.1', port: health, path: '/ready' })).toMatchObject({ status: 200 })
+  for (const socket of held) socket.destroy()
+  await Promise.all(cut)
+})

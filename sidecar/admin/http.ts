@@ -32,6 +32,9 @@ export interface PageServerOptions {
   readonly refuse?: (request: IncomingMessage) => Reply | null
 }
 
+const MOST_CONNECTIONS = 1024
+const MOST_CONNECTIONS_PER_SOURCE = 32
+
 export function createPageServer(options: PageServerOptions): Server {
   const server = createServer(
     {
@@ -43,9 +46,26 @@ export function createPageServer(options: PageServerOptions): Server {
     },
     (request, response) => void answer(options, request, response),
   )
-  server.maxConnections = 64
+  server.maxConnections = MOST_CONNECTIONS
+  limitSources(server)
   server.maxHeadersCount = 64
   return server
+}
+
+/** One neighbour that holds all connections would keep the kubelet from its probes, and so end the pod. */
+function limitSources(server: Server): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket) => {
+    const source = socket.remoteAddress ?? ''
+    const count = (open.get(source) ?? 0) + 1
+    open.set(source, count)
+    socket.once('close', () => {
+      const left = (open.get(source) ?? 1) - 1
+      if (left === 0) open.delete(source)
+      else open.set(source, left)
+    })
+    if (count > MOST_CONNECTIONS_PER_SOURCE) socket.destroy()
+  })
 }
 
 async function answer(options: PageServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
