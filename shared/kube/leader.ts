@@ -1,0 +1,166 @@
+// Which of several replicas writes: the one that holds a Lease. Another's lease counts as over when it has not changed for its
+// own duration as measured here, so that clocks of two machines need not agree.
+import type { Clock } from '#shared/clock.ts'
+import type { Log } from '#shared/log.ts'
+import { type Watch, Watched } from '#shared/watch.ts'
+import type { KubeClient } from './client.ts'
+import { isConflict, isNotFound } from './error.ts'
+import { type KubeObject, LEASES, type ObjectName } from './objects.ts'
+
+export interface LeaderOptions {
+  readonly client: Pick<KubeClient, 'get' | 'create' | 'replace'>
+  readonly namespace: string
+  /** Of the Lease. */
+  readonly name: string
+  /** Of this replica: its pod's name. */
+  readonly identity: string
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+}
+
+export interface Leader {
+  /** Turns false before another may turn true. */
+  readonly isLeader: Watch<boolean>
+  /** Gives the lease back, so that another need not wait for its end. */
+  close(): Promise<void>
+}
+
+interface LeaseSpec {
+  readonly holderIdentity?: string | null
+  readonly leaseDurationSeconds?: number
+  readonly acquireTime?: string
+  readonly renewTime?: string
+  readonly leaseTransitions?: number
+}
+
+const DURATION_SECONDS = 15
+/** Who could not renew for this long lets go, before others may take over. */
+const RENEW_DEADLINE_MS = 10_000
+const RETRY_MS = 2_000
+
+export function startLeader(options: LeaderOptions): Leader {
+  const candidate = new Candidate(options)
+  candidate.start()
+  return { isLeader: candidate.isLeader, close: () => candidate.close() }
+}
+
+class Candidate {
+  readonly isLeader = new Watched(false)
+  readonly #options: LeaderOptions
+  #cancel = () => {}
+  #cancelDeadline = () => {}
+  #isClosed = false
+  #running: Promise<void> = Promise.resolve()
+  /** The lease as last seen to change, and when that was here. */
+  #seen = { version: '', at: 0 }
+
+  constructor(options: LeaderOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#try().finally(() => {
+      if (this.#isClosed) return
+      const { clock, random } = this.#options
+      this.#cancel = clock.after(RETRY_MS * (1 + random() / 5), () => this.start())
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancel()
+    await this.#running
+    this.#cancelDeadline()
+    if (!this.isLeader.current) return
+    this.isLeader.set(false)
+    await this.#release().catch((error: unknown) =>
+      this.#options.log.warn({ err: error }, 'could not give the lease back'),
+    )
+  }
+
+  async #try(): Promise<void> {
+    const startedAt = this.#options.clock.now()
+    try {
+      const isHeld = await this.#takeOrRenew()
+      if (isHeld) this.#hold(startedAt)
+      else this.#letGo('another replica holds the lease')
+    } catch (error) {
+      // Until its deadline a leader that cannot reach the API server stays one: nobody else can take over yet.
+      if (!isConflict(error)) this.#options.log.warn({ err: error }, 'the lease could not be asked for; trying again')
+    }
+  }
+
+  /** The deadline counts from before the request: the server may have written at its very start. */
+  #hold(since: number): void {
+    const { clock, log } = this.#options
+    this.#cancelDeadline()
+    const leftMs = RENEW_DEADLINE_MS - (clock.now() - since)
+    this.#cancelDeadline = clock.after(leftMs, () => this.#letGo('the lease could not be renewed'))
+    if (!this.isLeader.current) log.info('this replica writes status from now on')
+    this.isLeader.set(true)
+  }
+
+  #letGo(why: string): void {
+    this.#cancelDeadline()
+    if (this.isLeader.current) this.#options.log.warn({ why }, 'this replica no longer writes status')
+    this.isLeader.set(false)
+  }
+
+  async #takeOrRenew(): Promise<boolean> {
+    const { client } = this.#options
+    const lease = await client.get(LEASES, this.#name()).catch((error: unknown) => {
+      if (isNotFound(error)) return null
+      throw error
+    })
+    if (lease === null) {
+      await client.create(LEASES, { metadata: this.#name(), spec: this.#specAfter({}) })
+      return true
+    }
+    const spec = (lease['spec'] ?? {}) as LeaseSpec
+    if (!this.#mayTake(lease, spec)) return false
+    await client.replace(LEASES, this.#leaseWith(lease, this.#specAfter(spec)))
+    return true
+  }
+
+  #mayTake(lease: KubeObject, spec: LeaseSpec): boolean {
+    const { clock, identity } = this.#options
+    const version = lease.metadata.resourceVersion ?? ''
+    if (version !== this.#seen.version) this.#seen = { version, at: clock.now() }
+    if (!spec.holderIdentity || spec.holderIdentity === identity) return true
+    return clock.now() - this.#seen.at >= (spec.leaseDurationSeconds ?? DURATION_SECONDS) * 1000
+  }
+
+  #specAfter(before: LeaseSpec): LeaseSpec {
+    const { identity, clock } = this.#options
+    const now = microTime(clock.wall())
+    const isSame = before.holderIdentity === identity
+    return {
+      holderIdentity: identity,
+      leaseDurationSeconds: DURATION_SECONDS,
+      acquireTime: isSame ? (before.acquireTime ?? now) : now,
+      renewTime: now,
+      leaseTransitions: (before.leaseTransitions ?? 0) + (isSame ? 0 : 1),
+    }
+  }
+
+  #leaseWith(lease: KubeObject, spec: object): KubeObject {
+    const { resourceVersion } = lease.metadata
+    return { metadata: { ...this.#name(), ...(resourceVersion !== undefined && { resourceVersion }) }, spec }
+  }
+
+  async #release(): Promise<void> {
+    const { client, identity } = this.#options
+    const lease = await client.get(LEASES, this.#name())
+    const spec = (lease['spec'] ?? {}) as LeaseSpec
+    if (spec.holderIdentity !== identity) return
+    await client.replace(LEASES, this.#leaseWith(lease, { ...spec, holderIdentity: '', leaseDurationSeconds: 1 }))
+  }
+
+  #name(): ObjectName & { readonly namespace: string } {
+    return { namespace: this.#options.namespace, name: this.#options.name }
+  }
+}
+
+/** metav1.MicroTime */
+const microTime = (wallMs: number) => new Date(wallMs).toISOString().replace(/(\.\d{3})Z$/, '$1000Z')
