@@ -52,6 +52,7 @@ export function controlApi(mesh: MeshState, runDirectory: string): ControlApi {
     const answer = await callControl(mesh, socketPath, path, body)
     if (good.includes(answer.status)) return JSON.parse(answer.body) as T
     const { error } = JSON.parse(answer.body) as { error?: string }
+    if (path.startsWith('/traces/')) throw new Failure(error ?? answer.body, 'weft traces shows those that are kept.')
     throw new Failure(`control refuses: ${error ?? answer.body}`, 'weft status shows what is in force.')
   }
   return {

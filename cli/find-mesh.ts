@@ -13,6 +13,11 @@ export function findMeshName(named: string | undefined, runDirectory: string): s
   return only
 }
 
+export function meshesThatAreUp(runDirectory: string): string {
+  const names = knownMeshes(runDirectory)
+  return names.length === 0 ? 'No mesh is up.' : `Up: ${names.join(', ')}.`
+}
+
 /** The state of a mesh whose supervisor lives. */
 export function findMesh(named: string | undefined, runDirectory: string): MeshState {
   const name = findMeshName(named, runDirectory)
@@ -21,9 +26,7 @@ export function findMesh(named: string | undefined, runDirectory: string): MeshS
   }
   const state = readState(name, runDirectory)
   if (state === undefined) {
-    const names = knownMeshes(runDirectory)
-    const others = names.length === 0 ? 'No mesh is up.' : `Up: ${names.join(', ')}.`
-    throw new Failure(`mesh ${name} is not up`, `${others} Bring one up: weft up mesh.yaml`)
+    throw new Failure(`mesh ${name} is not up`, `${meshesThatAreUp(runDirectory)} Bring one up: weft up mesh.yaml`)
   }
   if (isAlive(state.supervisor)) return state
   throw new Failure(

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { findPod, findPods } from './find-pods.ts'
-import { createTerminal, formatTable, paint } from './terminal.ts'
 import type { MeshState, PodState } from './up/state.ts'
 
 const pod = (name: string, workload: string, ready: boolean) => ({ name, workload, ready }) as PodState
@@ -34,20 +33,4 @@ test('a word that means nothing is answered with what there is', () => {
     }),
   )
   expect(() => findPods(MESH, 'empty')).toThrow('service empty has no pods')
-})
-
-test('columns of a table are as wide as their widest cell', () => {
-  expect(
-    formatTable([
-      ['POD', 'READY'],
-      ['catalog-0', 'yes'],
-      ['web', ''],
-    ]),
-  ).toBe('POD        READY\ncatalog-0  yes\nweb')
-})
-
-test('there is no colour where no terminal is, or NO_COLOR says so', () => {
-  const terminal = createTerminal({ NO_COLOR: '1' })
-  expect(paint(terminal, 'bad', 'text')).toBe('text')
-  expect(paint({ ...terminal, isColoured: true }, 'bad', 'text')).toBe('\u001b[31mtext\u001b[0m')
 })

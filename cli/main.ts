@@ -11,6 +11,7 @@ import { type UpFlags, up } from './commands/up.ts'
 import type { Context } from './context.ts'
 import { createTerminal, tellError } from './terminal.ts'
 import { RUN_DIRECTORY, STATE_DIRECTORY } from './up/paths.ts'
+import { readVersion } from './version.ts'
 
 const terminal = process.connected ? createDetachedTerminal() : createTerminal(process.env)
 const context: Context = {
@@ -26,7 +27,9 @@ const asJson = () => new Option('-o, --output <format>', 'json: for programs').c
 
 const program = new Command('weft')
   .description('A service mesh on one machine: the same objects as in a cluster.')
+  .version(readVersion(), '-V, --version', 'the version of weft')
   .showSuggestionAfterError()
+  .showHelpAfterError('What there is: weft --help; of a command: weft COMMAND --help. Docs: docs/standalone.md')
 
 program
   .command('up')
@@ -69,6 +72,7 @@ program
   .description('run a command as the application of a pod would run, its traffic through the sidecar')
   .argument('<name>', 'a service, workload or pod')
   .argument('<command...>', 'the command, after --')
+  .showHelpAfterError('The command stands after --, such as: weft exec web -- curl -s http://catalog:8080/')
   .option(...MESH)
   .action((name: string, command: string[], flags: { mesh?: string }) => exec(context, name, command, flags.mesh))
 
@@ -86,6 +90,7 @@ program
   .description('change routes and policies of a mesh that is up')
   .requiredOption('-f, --filename <file>', 'documents; - for standard input')
   .option('--dry-run', 'only show what would change, and for whom')
+  .addOption(asJson())
   .option(...MESH)
   .action((flags: ApplyFlags) => apply(context, flags))
 

@@ -3,6 +3,8 @@ import { Failure } from './failure.ts'
 
 export interface Terminal {
   readonly isColoured: boolean
+  /** Of what `error` writes: either may be a file while the other is a terminal. */
+  readonly isErrorColoured: boolean
   out(text: string): void
   error(text: string): void
 }
@@ -16,13 +18,19 @@ export function createTerminal(environment: NodeJS.ProcessEnv): Terminal {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   return {
     isColoured: process.stdout.isTTY === true && !isPlain,
+    isErrorColoured: process.stderr.isTTY === true && !isPlain,
     out: (text) => void process.stdout.write(`${text}\n`),
     error: (text) => void process.stderr.write(`${text}\n`),
   }
 }
 
-export function paint(terminal: Terminal, tone: Tone, text: string): string {
-  return terminal.isColoured ? `\u001b[${CODES[tone]}m${text}\u001b[0m` : text
+export function paint({ isColoured }: { isColoured: boolean }, tone: Tone, text: string): string {
+  return isColoured ? `\u001b[${CODES[tone]}m${text}\u001b[0m` : text
+}
+
+/** The start of a line that `error` writes. */
+export function paintError({ isErrorColoured }: Terminal, text: string): string {
+  return paint({ isColoured: isErrorColoured }, 'bad', text)
 }
 
 /** Columns as wide as their widest cell; the last one is not padded. */
@@ -41,7 +49,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 /** A Failure is told with its way out; anything else is a mistake of ours and shows its stack. */
 export function tellError(terminal: Terminal, error: unknown): void {
   if (error instanceof Failure) {
-    terminal.error(`${paint(terminal, 'bad', 'weft:')} ${error.message}`)
+    terminal.error(`${paintError(terminal, 'weft:')} ${error.message}`)
     terminal.error(error.wayOut)
   } else terminal.error(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }

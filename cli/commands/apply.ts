@@ -1,16 +1,17 @@
 // weft apply: hands documents to control, which puts all of them in force or none; shows what changes and for whom.
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { formatProblem } from '#shared/resources/problem.ts'
 import type { Context } from '../context.ts'
 import { controlApi } from '../control-api.ts'
-import { Failure, messageOf } from '../failure.ts'
+import { Failure } from '../failure.ts'
 import { findMesh } from '../find-mesh.ts'
-import { paint } from '../terminal.ts'
+import { readText } from '../read-text.ts'
+import { paintError } from '../terminal.ts'
 
 export interface ApplyFlags {
   readonly filename: string
   readonly dryRun?: boolean
+  readonly output?: string
   readonly mesh?: string
 }
 
@@ -23,20 +24,16 @@ export async function apply(context: Context, flags: ApplyFlags): Promise<void> 
   if ('problems' in result) {
     throw new Failure(result.problems.map(formatProblem).join('\n'), 'Nothing was changed. Correct and apply again.')
   }
+  if (flags.output === 'json') return terminal.out(JSON.stringify({ isDryRun, ...result }, null, 2))
   for (const { change, object, affects } of result.plan) {
     terminal.out(`${object} ${change}${isDryRun ? ' (dry run)' : ''}`)
     for (const sentence of affects.length === 0 ? ['no sidecar'] : affects) terminal.out(`  affects ${sentence}`)
   }
   if (result.plan.length === 0) terminal.out('nothing changes')
-  for (const fault of result.faults) terminal.error(`${paint(terminal, 'bad', 'without effect:')} ${fault}`)
+  for (const fault of result.faults) terminal.error(`${paintError(terminal, 'without effect:')} ${fault}`)
 }
 
 function readSource({ workingDirectory }: Context, file: string): { file: string; text: string } {
-  try {
-    return file === '-'
-      ? { file: 'standard input', text: readFileSync(0, 'utf8') }
-      : { file, text: readFileSync(resolve(workingDirectory, file), 'utf8') }
-  } catch (error) {
-    throw Failure.from(error, `${file} cannot be read: ${messageOf(error)}`, 'Say which file: weft apply -f FILE')
-  }
+  if (file === '-') return { file: 'standard input', text: readFileSync(0, 'utf8') }
+  return { file, text: readText(file, workingDirectory, 'Say which file: weft apply -f FILE') }
 }

@@ -27,7 +27,12 @@ export async function startDetached(terminal: Terminal, argv: readonly string[])
 /** In the supervisor: the terminal is the process that started it, while that is there. */
 export function createDetachedTerminal(): Terminal {
   const say = (line: string, isError: boolean) => send({ line, isError })
-  return { isColoured: false, out: (line) => say(line, false), error: (line) => say(line, true) }
+  return {
+    isColoured: false,
+    isErrorColoured: false,
+    out: (line) => say(line, false),
+    error: (line) => say(line, true),
+  }
 }
 
 /** In the supervisor: the mesh is up, nobody needs to wait. Nothing happens where nobody does. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { Failure } from '../failure.ts'
-import { findMeshName } from '../find-mesh.ts'
+import { findMeshName, meshesThatAreUp } from '../find-mesh.ts'
 import { meshPaths } from '../up/paths.ts'
 import { checkMachine } from '../up/requirements.ts'
 import { isRunning, type MeshState, readState, withLock } from '../up/state.ts'
@@ -21,7 +21,7 @@ export async function down(context: Context, named: string | undefined): Promise
   const left = await withLock(runDirectory, () => sweep(name, runDirectory))
   if (left.processes > 0 || left.namespaces > 0) {
     terminal.out(`mesh ${name}: removed what was left: ${left.processes} processes, ${left.namespaces} namespaces`)
-  } else if (state === undefined) throw new Failure(`mesh ${name} is not up`, 'weft status shows the meshes that are.')
+  } else if (state === undefined) throw new Failure(`mesh ${name} is not up`, meshesThatAreUp(runDirectory))
   else terminal.out(`mesh ${name} is down`)
 }
 

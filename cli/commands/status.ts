@@ -121,7 +121,7 @@ function podRow(pod: PodReport): string[] {
 
 function describeSystem({ name, pid, restarts, lastEnd }: MeshState['system'][number]): string {
   const state = pid === null ? 'not running' : `process ${pid}`
-  return `${name}: ${state}${restarts === 0 ? '' : `, started again ${restarts} times (${lastEnd})`}`
+  return `${name}: ${state}${restarts === 0 ? '' : `, started again ${restarts === 1 ? 'once' : `${restarts} times`} (${lastEnd})`}`
 }
 
 function readiness(pod: PodReport): string {

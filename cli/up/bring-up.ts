@@ -1,16 +1,17 @@
 // Brings a mesh up: `weft up` and the integration tests both call this. Read bringUp from top to bottom; each step is a file of
 // its own.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Loaded, loadDocuments } from '#shared/resources/load.ts'
 import { formatProblem } from '#shared/resources/problem.ts'
-import { Failure, messageOf } from '../failure.ts'
+import { Failure } from '../failure.ts'
+import { readText } from '../read-text.ts'
 import { prepareBundles } from './bundles.ts'
 import { claimMesh } from './claim.ts'
 import { baseEnvironment } from './environment.ts'
 import { RUN_DIRECTORY, STATE_DIRECTORY } from './paths.ts'
 import { meshOf } from './plan.ts'
-import { checkCommands, checkMachine } from './requirements.ts'
+import { checkCommands, checkLifetime, checkMachine } from './requirements.ts'
 import { Running } from './running.ts'
 import { settle } from './settle.ts'
 import { start } from './start.ts'
@@ -41,6 +42,7 @@ export async function bringUp(options: UpOptions): Promise<Running> {
   const { environment, workingDirectory, report = () => undefined } = options
   const { runDirectory = RUN_DIRECTORY, stateDirectory = STATE_DIRECTORY } = options
   checkMachine('up', environment['PATH'] ?? '')
+  checkLifetime(options.svidLifetime)
   const source = readSource(options)
   const documents = readDocuments(source)
   const base = baseEnvironment(meshOf(documents).name, environment)
@@ -72,12 +74,8 @@ export async function bringUp(options: UpOptions): Promise<Running> {
 
 function readSource({ source, workingDirectory }: UpOptions): { path: string; text: string } {
   if ('text' in source) return { path: 'mesh.yaml', text: source.text }
-  const path = resolve(workingDirectory, source.file)
-  try {
-    return { path, text: readFileSync(path, 'utf8') }
-  } catch (error) {
-    throw Failure.from(error, `${source.file} cannot be read: ${messageOf(error)}`, 'Say which file: weft up mesh.yaml')
-  }
+  const text = readText(source.file, workingDirectory, 'Say which file: weft up mesh.yaml')
+  return { path: resolve(workingDirectory, source.file), text }
 }
 
 function readDocuments(source: { path: string; text: string }): readonly Loaded[] {

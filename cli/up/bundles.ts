@@ -8,7 +8,7 @@ import { run } from './system.ts'
 export type Bundle = 'sidecar' | 'control' | 'certs'
 
 /** The folder that holds package.json: above cli/ in a checkout, above dist/ in a bundle. */
-function installDirectory(): string {
+export function installDirectory(): string {
   let directory = import.meta.dirname
   while (!existsSync(join(directory, 'package.json')) || directory.endsWith('/dist')) {
     const parent = dirname(directory)

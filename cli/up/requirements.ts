@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { formatAddress } from '#shared/address.ts'
+import { parseDuration } from '#shared/settings.ts'
 import { Failure, messageOf } from '../failure.ts'
 import type { MeshPlan, PodPlan } from './plan.ts'
 import { run } from './system.ts'
@@ -31,6 +32,15 @@ export function checkMachine(command: string, path: string, uid = process.getuid
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((program) => PROGRAMS[program]))].join(' ')
   throw new Failure(`programs are missing: ${missing.join(', ')}`, `On Debian: apt-get install ${packages}`)
+}
+
+/** certs would refuse it too, but only when a network is there already. */
+const LEAST_LIFETIME_MS = 30_000
+
+/** Throws a Failure unless certs takes this lifetime of certificates; undefined is its default. */
+export function checkLifetime(text: string | undefined): void {
+  if (text === undefined || (parseDuration(text) ?? 0) >= LEAST_LIFETIME_MS) return
+  throw new Failure(`--svid-lifetime ${text}: want a duration of 30s or more`, 'Such as: --svid-lifetime 24h')
 }
 
 /** Throws a Failure that names each workload whose command or working directory is not there. */

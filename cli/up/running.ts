@@ -63,6 +63,7 @@ export class Running {
     return {
       ...this.#parts.state,
       phase: this.#phase,
+      system: [...this.#system].map(([name, process]) => ({ name, ...processState(process) })),
       pods: [...this.#pods.values()].map((pod) => this.#podState(pod)),
     }
   }
@@ -148,7 +149,7 @@ export class Running {
     for (const pod of pods) pod.markTerminating()
     this.publish()
     await Promise.all(pods.map((pod) => pod.stop()))
-    if (pods.length > 0) report(`${pods.length} pods drained and ended`)
+    if (pods.length > 0) report(`${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} drained and ended`)
     for (const process of [...this.#system.values()].toReversed()) await process.stop(5_000)
     await withLock(this.#parts.runDirectory, () => sweep(this.name, this.#parts.runDirectory))
     report('network removed')

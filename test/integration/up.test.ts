@@ -115,10 +115,14 @@ describe('a mesh that is up', () => {
     await eventually(() => hello?.ready === true)
     await eventually(reach)
 
+    expect(running.state.system.map((part) => part.name)).toEqual(['certs', 'control'])
     for (const { pid } of running.state.system) process.kill(pid ?? 0, 'SIGKILL')
     expect(await reach()).toBe(true)
     await eventually(() => running.state.system.every(({ pid, restarts }) => pid !== null && restarts === 1))
     await eventually(async () => (await weft(['status', '--mesh', up.name])).stdout.match(/connected/g)?.length === 3)
+    const { stdout } = await weft(['status', '--mesh', up.name])
+    expect(stdout).toMatch(/^certs: process \d+, started again once \(SIGKILL\)$/m)
+    expect(stdout).toMatch(/^control: process \d+, started again once \(SIGKILL\)$/m)
 
     const state = running.state
     expect(state.pods.find(({ name }) => name === 'hello-0')).toMatchObject({
@@ -230,7 +234,11 @@ describe('weft on the command line', () => {
   })
 
   test.each([
-    ['no such file', ['up', '/nowhere/mesh.yaml'], 'cannot be read'],
+    ['no such file', ['up', '/nowhere/mesh.yaml'], '/nowhere/mesh.yaml cannot be read: there is no such file'],
+    ['a directory', ['up', '/tmp'], '/tmp cannot be read: it is a directory'],
+    ['no file', ['up'], 'weft COMMAND --help'],
+    ['a lifetime that is none', ['up', 'x', '--svid-lifetime', 'soon'], '--svid-lifetime soon: want a duration of 30s'],
+    ['an exec without --', ['exec', 'web', 'ls', '-l'], 'The command stands after --'],
     ['down of a mesh that is not', ['down', 'nowhere'], 'mesh nowhere is not up'],
     ['an unknown command', ['upp', 'x'], 'Did you mean up?'],
   ])('%s is an error with a way out, and no stack', async (_, argv, text) => {
