@@ -83,8 +83,10 @@ export function oneOf<const T extends readonly [string, ...string[]]>(...values:
 
 export const yesOrNo = z.boolean({ error: 'true or false' })
 
-export function list<T extends z.ZodType>(item: T, least: number, most: number) {
-  const error = least === 0 ? `a list of at most ${most} items` : `a list of ${least} to ${most} items`
+/** An `example` is shown to whoever wrote something else, such as one text. */
+export function list<T extends z.ZodType>(item: T, least: number, most: number, example?: string) {
+  const size = least === 0 ? `a list of at most ${most} items` : `a list of ${least} to ${most} items`
+  const error = example === undefined ? size : `${size}, such as ${example}`
   return z.array(item, { error }).min(least, { error }).max(most, { error })
 }
 

@@ -138,7 +138,7 @@ test('a Workload', () => {
   ).toMatchInlineSnapshot(`
     {
       "{ command: [""] }": "spec.command[0]: found ""; want text of 1 to 32768 characters",
-      "{ command: [] }": "spec.command: found a list of 0 items; want a list of 1 to 256 items",
+      "{ command: [] }": "spec.command: found a list of 0 items; want a list of 1 to 256 items, such as [python3, server.py]",
       "{ command: [a], env: { "A B": x } }": "spec.env["A B"]: found the key "A B"; want a name such as LOG_LEVEL",
       "{ command: [a], env: { A: "a\\0b" } }": "spec.env.A: found "a\\u0000b"; want text without NUL",
       "{ command: [a], env: { A: 1 } }": "spec.env.A: found 1; want text (in quotes: "1")",
@@ -152,8 +152,8 @@ test('a Workload', () => {
       "{ command: [a], replicas: -1 }": "spec.replicas: found -1; want a whole number, 0 to 250",
       "{ command: [a], securityContext: { runAsUser: 1337 } }": "spec.securityContext.runAsUser: found 1337; want another id than 1337, which is the sidecar's",
       "{ command: [a], terminationGracePeriod: soon }": "spec.terminationGracePeriod: found "soon"; want a duration such as 250ms, 10s or 1h30m",
-      "{ command: node a.ts }": "spec.command: found "node a.ts"; want a list of 1 to 256 items",
-      "{}": "spec.command: found nothing; want a list of 1 to 256 items",
+      "{ command: node a.ts }": "spec.command: found "node a.ts"; want a list of 1 to 256 items, such as [python3, server.py]",
+      "{}": "spec.command: found nothing; want a list of 1 to 256 items, such as [python3, server.py]",
     }
   `)
 })

@@ -44,6 +44,7 @@ describe('a problem names file, line, column, object, path, what was found and w
     'a bad key': SERVICE.replace('app: catalog', '"a b": catalog'),
     'a missing field': SERVICE.replace('name: catalog, ', ''),
     'a kind that is not known': SERVICE.replace('Service', 'Servcie'),
+    'a kind of a cluster': SERVICE.replace('Service', 'Deployment'),
     'no kind': 'apiVersion: v1\n',
     'the wrong version': SERVICE.replace('v1', 'v2'),
     'no object': '- 1\n',
@@ -67,6 +68,9 @@ describe('a problem names file, line, column, object, path, what was found and w
         ],
         "a key twice": [
           "mesh.yaml:3:1: document 1: found what YAML does not allow (Map keys must be unique); want valid YAML 1.2",
+        ],
+        "a kind of a cluster": [
+          "mesh.yaml:2:7: Deployment shop/catalog: kind: found "Deployment"; want "Workload", which stands in for it on one machine (docs/standalone.md)",
         ],
         "a kind that is not known": [
           "mesh.yaml:2:7: Servcie shop/catalog: kind: found "Servcie"; want "Service" (known: Mesh, Workload, Service, HTTPRoute, TrafficPolicy, MeshPolicy)",

@@ -101,15 +101,19 @@ function kindOf(value: unknown): Kind | { path: string; found: string; want: str
   const names = Object.keys(KINDS) as Kind[]
   const known = names.find((name) => name === kind)
   if (known === undefined) {
-    const meant = typeof kind === 'string' ? nearest(kind, names) : undefined
-    return {
-      path: 'kind',
-      found: describeValue(kind),
-      want: meant === undefined ? `one of ${names.join(', ')}` : `"${meant}" (known: ${names.join(', ')})`,
-    }
+    return { path: 'kind', found: describeValue(kind), want: kindWanted(kind, names) }
   }
   if (apiVersion === KINDS[known].apiVersion) return known
   return { path: 'apiVersion', found: describeValue(apiVersion), want: `${KINDS[known].apiVersion} for kind ${known}` }
+}
+
+/** What makes pods in a cluster. */
+const POD_MAKERS: readonly unknown[] = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job', 'Pod']
+
+function kindWanted(kind: unknown, names: readonly Kind[]): string {
+  if (POD_MAKERS.includes(kind)) return `"Workload", which stands in for it on one machine (docs/standalone.md)`
+  const meant = typeof kind === 'string' ? nearest(kind, names) : undefined
+  return meant === undefined ? `one of ${names.join(', ')}` : `"${meant}" (known: ${names.join(', ')})`
 }
 
 /** The name of an object that may be wrong in any way. */

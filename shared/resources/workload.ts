@@ -57,7 +57,7 @@ const spec = fields({
   serviceAccount: labelName.default('default'),
   replicas: wholeNumber(0, 250).default(1),
   /** A list: no shell comes between. */
-  command: list(text(32_768), 1, 256),
+  command: list(text(32_768), 1, 256, '[python3, server.py]'),
   env: textMap(
     environmentName,
     z.string({ error: 'text' }).refine((value) => !value.includes('\0'), { error: 'text without NUL' }),
