@@ -7,6 +7,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { Address } from '#shared/address.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { MESH_TLS } from '#shared/identity/tls-settings.ts'
+import { limitSources } from '#shared/limit-sources.ts'
 import type { Log } from '#shared/log.ts'
 import { until, type Watch } from '#shared/watch.ts'
 
@@ -27,6 +28,8 @@ export interface MutualTlsListener {
 }
 
 const HANDSHAKE_MS = 10_000
+/** A pod needs two for a moment; one neighbour with half-open handshakes must not keep the others out. */
+const MOST_CONNECTIONS_PER_SOURCE = 256
 
 const contextOf = (identity: SvidIdentity) => ({
   ...MESH_TLS,
@@ -81,6 +84,7 @@ function createTlsServer({ log, maxConnections, onConnection }: MutualTlsOptions
     handshakeTimeout: HANDSHAKE_MS,
   })
   server.maxConnections = maxConnections
+  limitSources(server, MOST_CONNECTIONS_PER_SOURCE)
   server.on('secureConnection', (socket) => {
     socket.on('error', (error) => log.debug({ err: error }, 'a connection of a sidecar broke'))
     if (socket.alpnProtocol === 'h2') onConnection(socket)

@@ -1,8 +1,11 @@
 // OTLP over gRPC (opentelemetry-proto, trace_service.proto), in clear: spans hold no secret of the mesh, and applications send theirs too.
+import { once } from 'node:events'
+import { createServer, type Server as TcpServer } from 'node:net'
 import { type handleUnaryCall, Server, ServerCredentials, status } from '@grpc/grpc-js'
-import { type Address, formatAddress } from '#shared/address.ts'
+import type { Address } from '#shared/address.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import type { ExportTraceServiceRequest, ExportTraceServiceResponse } from '#shared/contract/otlp-trace.ts'
+import { limitSources } from '#shared/limit-sources.ts'
 import { MAX_REQUEST_BYTES, receiveSpans } from './receive.ts'
 import type { TraceRing } from './ring.ts'
 
@@ -11,9 +14,15 @@ export interface Receiver {
   close(): Promise<void>
 }
 
+const MAX_CONNECTIONS = 512
+/** grpc-js gathers whole messages, and anybody may send: connections, calls and their size bound what one source can pin. */
+const MAX_CONNECTIONS_PER_SOURCE = 8
 const OPTIONS = {
   'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
-  'grpc.max_concurrent_streams': 100,
+  'grpc.max_concurrent_streams': 4,
+  // Exporters come back by themselves; a call that never ends goes with its connection.
+  'grpc.max_connection_age_ms': 300_000,
+  'grpc.max_connection_age_grace_ms': 10_000,
   'grpc.enable_channelz': 0,
 }
 
@@ -28,21 +37,33 @@ export async function startGrpcReceiver(addresses: readonly Address[], ring: Tra
   }
   const server = new Server(OPTIONS)
   server.addService(loadContract('otlp-trace').service, { Export })
+  // Our own listeners in front, as grpc-js cannot count connections.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const listeners: TcpServer[] = []
+  const close = async () => {
+    for (const listener of listeners) listener.close()
+    server.forceShutdown()
+  }
   try {
     const bound: Address[] = []
-    for (const { host, port } of addresses) bound.push({ host, port: await bind(server, { host, port }) })
-    return { addresses: bound, close: async () => server.forceShutdown() }
+    for (const { host, port } of addresses) {
+      const listener = createServer((socket) => injector.injectConnection(socket))
+      listeners.push(listener)
+      bound.push({ host, port: await bind(listener, { host, port }) })
+    }
+    return { addresses: bound, close }
   } catch (error) {
-    server.forceShutdown()
+    await close()
     throw error
   }
 }
 
-function bind(server: Server, address: Address): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(formatAddress(address), ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port)
-      else reject(error)
-    })
-  })
+async function bind(listener: TcpServer, { host, port }: Address): Promise<number> {
+  listener.maxConnections = MAX_CONNECTIONS
+  limitSources(listener, MAX_CONNECTIONS_PER_SOURCE)
+  listener.on('connection', (socket) => socket.on('error', () => {}))
+  listener.listen({ host, port })
+  await once(listener, 'listening')
+  const at = listener.address()
+  return typeof at === 'object' && at !== null ? at.port : port
 }

@@ -6,11 +6,13 @@ import { gunzip } from 'node:zlib'
 import type { Address } from '#shared/address.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import type { ExportTraceServiceRequest, ExportTraceServiceResponse } from '#shared/contract/otlp-trace.ts'
+import { limitSources } from '#shared/limit-sources.ts'
 import type { Receiver } from './grpc-receiver.ts'
 import { MAX_REQUEST_BYTES, receiveSpans } from './receive.ts'
 import type { TraceRing } from './ring.ts'
 
 const MAX_CONNECTIONS = 512
+const MAX_CONNECTIONS_PER_SOURCE = 32
 /** Bodies that are being read at one time, over all connections. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 60_000 }
@@ -74,6 +76,7 @@ export async function startHttpReceiver(addresses: readonly Address[], ring: Tra
         (request, response) => void answer(request, response, { known, budget, ring }),
       )
       server.maxConnections = MAX_CONNECTIONS
+      limitSources(server, MAX_CONNECTIONS_PER_SOURCE)
       server.listen(port, host)
       await once(server, 'listening')
       servers.push(server)

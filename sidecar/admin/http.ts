@@ -3,6 +3,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, ListenOptions } from 'node:net'
+import { limitSources } from '#shared/limit-sources.ts'
 import type { Log } from '#shared/log.ts'
 
 export interface Reply {
@@ -47,25 +48,10 @@ export function createPageServer(options: PageServerOptions): Server {
     (request, response) => void answer(options, request, response),
   )
   server.maxConnections = MOST_CONNECTIONS
-  limitSources(server)
+  // One neighbour that holds all connections would keep the kubelet from its probes, and so end the pod.
+  limitSources(server, MOST_CONNECTIONS_PER_SOURCE)
   server.maxHeadersCount = 64
   return server
-}
-
-/** One neighbour that holds all connections would keep the kubelet from its probes, and so end the pod. */
-function limitSources(server: Server): void {
-  const open = new Map<string, number>()
-  server.on('connection', (socket) => {
-    const source = socket.remoteAddress ?? ''
-    const count = (open.get(source) ?? 0) + 1
-    open.set(source, count)
-    socket.once('close', () => {
-      const left = (open.get(source) ?? 1) - 1
-      if (left === 0) open.delete(source)
-      else open.set(source, left)
-    })
-    if (count > MOST_CONNECTIONS_PER_SOURCE) socket.destroy()
-  })
 }
 
 async function answer(options: PageServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
