@@ -45,7 +45,7 @@ test('a drain finishes what came in and lets out what goes out; SIGTERM ends it'
 })
 
 const FETCH_OTHER =
-  'fetch("http://other:8080/").then((r) => process.stdout.write(`${r.status} ${r.headers.get("x-pod")}`))'
+  'fetch("http://other:8080/").then((r) => process.stdout.write(r.status + " " + r.headers.get("x-pod")))'
 
 function admin(mesh: TestMesh, pod: string, path: string, method = 'GET') {
   const socketPath = join(mesh.running.paths.pods, pod, 'admin.sock')
@@ -83,5 +83,23 @@ test('replicas that leave one after another under load cost no request, GET or P
     expect(load.failures).toEqual([])
     expect(load.total).toBeGreaterThan(20)
     expect(load.pods).toContain('web-2')
+  }
+})
+
+test('callers that cannot hear that a replica leaves, as control is away, go elsewhere when it is gone', async () => {
+  await using mesh = await startMesh(callerPod() + faultyPod({ name: 'web', replicas: 2 }))
+  const client = callerIn(mesh)
+  const stopLoad = await client.startLoad('http://web:8080/?delay=20', { concurrency: 4, pauseMs: 5 })
+  await until('both serve', async () => (await faultyIn(mesh, 'web-0').seen())['GET'] !== undefined)
+  const control = mesh.running.system('control')?.pid ?? 0
+  process.kill(control, 'SIGSTOP')
+  try {
+    await mesh.running.pods.get('web-0')?.stop()
+    expect(await client.requests('http://web:8080/', 20)).toSatisfy((answers: { status: number }[]) =>
+      answers.every(({ status }) => status === 200),
+    )
+    expect((await stopLoad()).failures).toEqual([])
+  } finally {
+    process.kill(control, 'SIGCONT')
   }
 })
