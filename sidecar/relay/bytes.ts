@@ -1,6 +1,8 @@
 // Bytes both ways between two streams: back-pressure, half-close kept, a reset on one side resets the other.
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { readDirectly } from './direct-read.ts'
+import { Gathering } from './gather.ts'
 
 export interface RelayOptions {
   /** Bytes that the opener sent before the relay began. */
@@ -68,14 +70,26 @@ export function relayBytes(opener: Duplex, server: Duplex, options: RelayOptions
 }
 
 function pump(from: Duplex, to: Duplex, count: (size: number) => void): void {
-  from.on('data', (chunk: Buffer) => {
-    count(chunk.length)
-    if (!to.write(chunk)) from.pause()
+  const gathering = new Gathering(to, () => from.resume())
+  // What came behind a peek while the other side was dialled; under TLS one read may bring the next.
+  while (from.readableLength > 0) {
+    const waiting = from.read() as Buffer | null
+    if (waiting === null) break
+    count(waiting.length)
+    to.write(waiting)
+  }
+  const isDirect = readDirectly(from, (bytes) => {
+    count(bytes.length)
+    if (!gathering.write(bytes)) from.pause()
   })
-  to.on('drain', () => from.resume())
+  if (!isDirect) pumpChunks(from, to, count)
+  const end = () => {
+    gathering.flush()
+    to.end()
+  }
   // A peek may have read up to the end already; the event does not come twice.
-  if (from.readableEnded) to.end()
-  else from.once('end', () => to.end())
+  if (from.readableEnded) end()
+  else from.once('end', end)
   from.once('error', () => reset(to))
   from.once('close', () => {
     // Closed without an end: the rest will never come, and the other side must learn that it was cut.
@@ -83,6 +97,15 @@ function pump(from: Duplex, to: Duplex, count: (size: number) => void): void {
   })
   if (from.destroyed) reset(to)
   else from.resume()
+}
+
+/** For streams that are no sockets. */
+function pumpChunks(from: Duplex, to: Duplex, count: (size: number) => void): void {
+  from.on('data', (chunk: Buffer) => {
+    count(chunk.length)
+    if (!to.write(chunk)) from.pause()
+  })
+  to.on('drain', () => from.resume())
 }
 
 function reset(stream: Duplex): void {
