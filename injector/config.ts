@@ -1,0 +1,58 @@
+// Every setting of the injector with default and unit. main.ts hands in process.env, nobody else reads that.
+import type { InjectionSettings } from '#shared/pod/template.ts'
+import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
+
+export const SETTINGS = {
+  namespace: text('WEFT_NAMESPACE', 'weft-system', "Weft's own namespace, in which nothing is injected."),
+  version: text('WEFT_VERSION', '0.1.0', 'Version of Weft, for the status of pods.'),
+  image: text('WEFT_SIDECAR_IMAGE', 'weft-sidecar:0.1.0', 'Image of sidecar and init container.'),
+  imagePullPolicy: oneOf('IfNotPresent', 'Always', 'Never')(
+    'WEFT_IMAGE_PULL_POLICY',
+    'IfNotPresent',
+    'When nodes fetch that image.',
+  ),
+  trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
+  controlAddress: text('WEFT_CONTROL_ADDRESS', 'weft-control.weft-system.svc:15010', 'Where sidecars find discovery.'),
+  certsAddress: text(
+    'WEFT_CERTS_ADDRESS',
+    'weft-certs.weft-system.svc:15012',
+    'Where sidecars find the certificate authority.',
+  ),
+  meshRanges: list('WEFT_MESH_RANGES', '', 'CIDRs of pods and services, handed to sidecars.'),
+  tokenAudience: text('WEFT_TOKEN_AUDIENCE', 'weft.dev/certs', 'Audience of the token of sidecars.'),
+  bundleConfigMap: text(
+    'WEFT_BUNDLE_CONFIG_MAP',
+    'weft-trust-bundle',
+    'The ConfigMap with the trust bundle (bundle.pem), in each namespace of the mesh.',
+  ),
+  webhookPort: port('WEFT_WEBHOOK_PORT', '15017', 'Where the API server asks, by TLS.'),
+  metricsPort: port('WEFT_METRICS_PORT', '15020', 'Prometheus metrics; /ready and /live.'),
+  certificateFile: text('WEFT_CERTIFICATE_FILE', '/run/weft/tls/tls.crt', 'Certificate of the webhook, PEM.'),
+  keyFile: text('WEFT_KEY_FILE', '/run/weft/tls/tls.key', 'Its private key, PEM; read again with the certificate.'),
+  maxConcurrent: count('WEFT_MAX_CONCURRENT', '64', 'Reviews at a time; what comes above is told to come again.'),
+  requestTimeoutMs: milliseconds('WEFT_REQUEST_TIMEOUT', '4s', 'How long a review may take: below timeoutSeconds: 5.'),
+  drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long reviews may still run after SIGTERM.'),
+  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
+}
+
+export type InjectorConfig = SettingsOf<typeof SETTINGS>
+
+export function readInjectorConfig(environment: NodeJS.ProcessEnv): InjectorConfig {
+  return readSettings(SETTINGS, environment)
+}
+
+export function injectionSettings(config: InjectorConfig): InjectionSettings {
+  const { version, image, imagePullPolicy, trustDomain, controlAddress, certsAddress } = config
+  const { meshRanges, tokenAudience, bundleConfigMap } = config
+  return {
+    version,
+    image,
+    imagePullPolicy,
+    trustDomain,
+    controlAddress,
+    certsAddress,
+    meshRanges,
+    tokenAudience,
+    bundleConfigMap,
+  }
+}

@@ -1,0 +1,89 @@
+// AdmissionReview of admission.k8s.io/v1: read from JSON that anybody in reach of the port may send, and answered.
+import type { Operation } from '#shared/pod/patch-json.ts'
+
+export interface AdmissionRequest {
+  readonly uid: string
+  readonly operation: string
+  /** "/v1/pods", "/v1/pods/status" */
+  readonly resource: string
+  readonly namespace: string
+  readonly isDryRun: boolean
+  readonly object: unknown
+}
+
+export interface Verdict {
+  readonly patch?: readonly Operation[]
+  readonly warnings?: readonly string[]
+  /** Not admitted, and why. */
+  readonly denial?: string
+}
+
+/** Deeper than any pod: what is read is walked by functions that call themselves. */
+const MOST_DEPTH = 64
+/** The API server cuts a longer one, and drops those beyond 4096 characters together. */
+const MOST_WARNING_CHARACTERS = 250
+const MOST_WARNINGS = 15
+
+/** Throws a TypeError that says what would be right. */
+export function readReview(text: string): AdmissionRequest {
+  if (isDeeperThan(text, MOST_DEPTH)) throw new TypeError(`want JSON of at most ${MOST_DEPTH} levels`)
+  const review = asMap(parse(text))
+  if (review?.['apiVersion'] !== 'admission.k8s.io/v1' || review['kind'] !== 'AdmissionReview')
+    throw new TypeError('want an AdmissionReview of admission.k8s.io/v1')
+  const request = asMap(review['request'])
+  if (request === undefined) throw new TypeError('request: want a map')
+  const { uid, operation, namespace = '', dryRun = false, subResource = '', object } = request
+  if (typeof uid !== 'string' || uid === '' || uid.length > 128) throw new TypeError('request.uid: want text')
+  if (typeof operation !== 'string') throw new TypeError('request.operation: want text')
+  if (typeof namespace !== 'string') throw new TypeError('request.namespace: want text')
+  if (typeof dryRun !== 'boolean') throw new TypeError('request.dryRun: want true or false')
+  const kind = asMap(request['resource']) ?? {}
+  const resource = [kind['group'] ?? '', kind['version'] ?? '', kind['resource'] ?? '', subResource]
+    .map(String)
+    .filter((part, index) => index < 3 || part !== '')
+    .join('/')
+  return { uid, operation, resource, namespace, isDryRun: dryRun, object }
+}
+
+export function formatReview(uid: string, verdict: Verdict): string {
+  const { patch = [], warnings = [], denial } = verdict
+  const response = {
+    uid,
+    allowed: denial === undefined,
+    ...(denial !== undefined && { status: { code: 500, message: denial } }),
+    ...(patch.length > 0 && { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') }),
+    ...(warnings.length > 0 && { warnings: shorten(warnings) }),
+  }
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response })
+}
+
+function shorten(warnings: readonly string[]): string[] {
+  const shown = warnings.length > MOST_WARNINGS ? warnings.slice(0, MOST_WARNINGS - 1) : warnings
+  const lines = shown.map((warning) => `weft: ${warning}`.slice(0, MOST_WARNING_CHARACTERS))
+  return shown === warnings ? lines : [...lines, `weft: and ${warnings.length - shown.length} more`]
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new TypeError('want JSON', { cause })
+  }
+}
+
+function asMap(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+/** Counts brackets outside of text, so that nothing deep is ever built. */
+function isDeeperThan(text: string, most: number): boolean {
+  let depth = 0
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/gs)) {
+    if (token === '{' || token === '[') depth++
+    else if (token === '}' || token === ']') depth--
+    if (depth > most) return true
+  }
+  return false
+}
