@@ -4,11 +4,13 @@ import { type ApplyFlags, apply } from './commands/apply.ts'
 import { createDetachedTerminal } from './commands/detach.ts'
 import { down } from './commands/down.ts'
 import { exec } from './commands/exec.ts'
+import { type InstallFlags, install } from './commands/install.ts'
 import { type LogsFlags, logs } from './commands/logs.ts'
 import { type StatusFlags, status } from './commands/status.ts'
 import { type TracesFlags, traces } from './commands/traces.ts'
 import { type UpFlags, up } from './commands/up.ts'
 import type { Context } from './context.ts'
+import { PRESETS } from './install/values.ts'
 import { createTerminal, tellError } from './terminal.ts'
 import { RUN_DIRECTORY, STATE_DIRECTORY } from './up/paths.ts'
 import { readVersion } from './version.ts'
@@ -93,6 +95,17 @@ program
   .addOption(asJson())
   .option(...MESH)
   .action((flags: ApplyFlags) => apply(context, flags))
+
+const collect = (value: string, before: readonly string[]) => [...before, value]
+
+program
+  .command('install')
+  .description('print the objects that put Weft into a cluster: weft install | kubectl apply -f -')
+  .option('--crds', 'those of the custom resources instead, which come first')
+  .addOption(new Option('--preset <name>', 'values to begin with').choices(Object.keys(PRESETS)))
+  .option('-f, --values <file>', 'values as for the Helm chart; may be repeated', collect, [])
+  .option('--set <name=value>', 'one value, such as control.replicas=3; may be repeated', collect, [])
+  .action((flags: InstallFlags) => install(context, flags))
 
 program.parseAsync().catch((error: unknown) => {
   tellError(terminal, error)

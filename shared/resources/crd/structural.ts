@@ -58,7 +58,7 @@ function adapt({ zodSchema, jsonSchema }: Seen): void {
 function keyRule(names: z.core.JSONSchema.BaseSchema, keys: z.core.$ZodType | undefined): CelRule {
   const ofPattern = rulesOf(names).map(({ rule }) => rule.replaceAll('self', 'key'))
   const ofLength = names.maxLength === undefined ? [] : [`size(key) <= ${names.maxLength}`]
-  return { rule: `self.all(key, ${[...ofLength, ...ofPattern].join(' && ')})`, message: `as each key ${wantOf(keys)}` }
+  return { rule: `self.all(key, ${[...ofLength, ...ofPattern].join(' && ')})`, message: wantOf(keys) }
 }
 
 function addRule(jsonSchema: z.core.JSONSchema.BaseSchema, rule: CelRule): void {
@@ -74,7 +74,9 @@ function rulesOf(jsonSchema: z.core.JSONSchema.BaseSchema): readonly CelRule[] {
 /** The words of the schema's own message: what would be right. */
 function wantOf(schema: z.core.$ZodType | undefined): string {
   const error = schema?._zod.def.error
-  const want = error?.({ code: 'custom', input: undefined, path: [] })
+  // Each of ours says the same whatever the issue.
+  const say = error as ((issue: object) => string | { message: string } | null | undefined) | undefined
+  const want = say?.({ code: 'custom', path: [] })
   const message = typeof want === 'string' ? want : want?.message
   if (message === undefined) throw new Error('a schema with a pattern needs a message that says what would be right')
   return message

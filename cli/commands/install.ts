@@ -1,0 +1,65 @@
+// weft install: prints the objects that `helm template` makes of the charts, for `kubectl apply` where there is no Helm.
+import { parse } from 'yaml'
+import type { Context } from '../context.ts'
+import { Failure, messageOf } from '../failure.ts'
+import { crdFiles, WEFT_NAMESPACE, weftFiles } from '../install/charts.ts'
+import { mergeValues, parseAssignment } from '../install/merge.ts'
+import { renderChart, type Values } from '../install/render.ts'
+import { PRESETS, valuesSchema } from '../install/values.ts'
+import { defaultValues } from '../install/values-file.ts'
+import { readText } from '../read-text.ts'
+
+export interface InstallFlags {
+  readonly crds?: boolean
+  readonly preset?: string
+  readonly values: readonly string[]
+  readonly set: readonly string[]
+}
+
+export function install({ terminal, workingDirectory }: Context, flags: InstallFlags): void {
+  const release = { namespace: WEFT_NAMESPACE }
+  if (flags.crds === true) {
+    terminal.out(renderChart('weft-crds', crdFiles(), { ...release, name: 'weft-crds' }, {}).trimEnd())
+    return
+  }
+  const layers = [
+    PRESETS[flags.preset ?? '']?.values ?? {},
+    ...flags.values.map((file) => readValues(file, workingDirectory)),
+    ...flags.set.map(readAssignment),
+  ]
+  const values = layers.reduce<Values>((base, over) => mergeValues(base, over as Values), defaultValues())
+  checkValues(values)
+  terminal.out(renderChart('weft', weftFiles(), { ...release, name: 'weft' }, values).trimEnd())
+}
+
+function readValues(file: string, workingDirectory: string): Values {
+  const text = readText(file, workingDirectory, 'Say which file: weft install -f FILE')
+  const values: unknown = parseYaml(file, text)
+  if (values === null || values === undefined) return {}
+  if (typeof values === 'object' && !Array.isArray(values)) return values as Values
+  throw new Failure(`${file}: found no map of values`, 'See charts/weft/values.yaml.')
+}
+
+function parseYaml(file: string, text: string): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    throw Failure.from(error, `${file}: ${messageOf(error)}`, 'Correct the file and try again.')
+  }
+}
+
+function readAssignment(assignment: string): Values {
+  const values = parseAssignment(assignment)
+  if (values !== undefined) return values
+  throw new Failure(
+    `--set ${assignment}: want NAME.NAME=VALUE, such as control.replicas=3`,
+    'Give lists, maps and what holds a comma in a file: weft install -f FILE',
+  )
+}
+
+function checkValues(values: Values): void {
+  const { error } = valuesSchema.safeParse(values)
+  if (error === undefined) return
+  const lines = error.issues.map(({ path, message }) => `${path.join('.') || 'values'}: ${message}`)
+  throw new Failure(lines.join('\n'), 'What there is to set: charts/weft/values.yaml.')
+}

@@ -1,0 +1,59 @@
+// The certificate authority: its root in a Secret, the trust bundle in a ConfigMap of each namespace of the mesh.
+import { TOKEN_AUDIENCE, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
+import type { Maker, Rule } from '../parts.ts'
+import { access, deployment, disruptionBudget, networkPolicy, service, serviceAccount, setting } from '../parts.ts'
+import { type TemplateFile, value } from '../template.ts'
+import { trustDomain } from './identity.ts'
+
+const EVERYWHERE: readonly Rule[] = [
+  { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+  // A token holds for the addresses of its pod; a namespace keeps its bundle while pods mount it.
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
+  // A name cannot narrow the making of an object.
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+  {
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: [TRUST_BUNDLE.configMap],
+    verbs: ['get', 'patch', 'delete'],
+  },
+]
+const OWN: readonly Rule[] = [
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  // Never update: a root is replaced by people.
+  { apiGroups: [''], resources: ['secrets'], resourceNames: [value('certs.rootSecret')], verbs: ['get'] },
+]
+
+const PORTS = { signing: 15012, health: 15021 }
+
+export function certsFile(make: Maker, version: string): TemplateFile {
+  return {
+    path: 'certs.yaml',
+    documents: [
+      serviceAccount(make, 'certs'),
+      ...access(make, 'certs', EVERYWHERE, OWN),
+      service(make, 'certs', { signing: [PORTS.signing, 'kubernetes.io/h2c'] }),
+      networkPolicy(make, 'certs', Object.values(PORTS)),
+      disruptionBudget(make, 'certs'),
+      deployment(make, {
+        process: 'certs',
+        version,
+        env: [
+          setting('WEFT_SOURCE', 'kubernetes'),
+          trustDomain(),
+          setting('WEFT_LISTEN', `[::]:${PORTS.signing}`),
+          setting('WEFT_HEALTH_LISTEN', `[::]:${PORTS.health}`),
+          setting('WEFT_SVID_LIFETIME', value('certs.certificateLifetime')),
+          setting('WEFT_ROOT_SECRET', value('certs.rootSecret')),
+          setting('WEFT_BUNDLE_CONFIG_MAP', TRUST_BUNDLE.configMap),
+          setting('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE),
+        ],
+        ports: PORTS,
+        healthPort: 'health',
+        mounts: [],
+        volumes: [],
+      }),
+    ],
+  }
+}

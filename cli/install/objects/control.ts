@@ -1,0 +1,73 @@
+// The control plane: discovery for sidecars, a receiver of spans, status of resources.
+import type { Maker, Rule } from '../parts.ts'
+import { access, deployment, disruptionBudget, networkPolicy, service, serviceAccount, setting } from '../parts.ts'
+import type { TemplateFile } from '../template.ts'
+import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './identity.ts'
+
+const READ = ['get', 'list', 'watch']
+const EVERYWHERE: readonly Rule[] = [
+  { apiGroups: [''], resources: ['services', 'pods', 'namespaces', 'serviceaccounts'], verbs: READ },
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
+  {
+    apiGroups: ['gateway.networking.k8s.io'],
+    resources: ['httproutes', 'grpcroutes', 'tcproutes', 'tlsroutes', 'referencegrants'],
+    verbs: READ,
+  },
+  { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch', 'update'] },
+  { apiGroups: ['weft.dev'], resources: ['trafficpolicies', 'meshpolicies'], verbs: READ },
+  { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch', 'update'] },
+  // Whether the CRDs of the Gateway API are there, and of which version.
+  {
+    apiGroups: ['apiextensions.k8s.io'],
+    resources: ['customresourcedefinitions'],
+    resourceNames: ['httproutes.gateway.networking.k8s.io'],
+    verbs: ['get'],
+  },
+]
+const OWN: readonly Rule[] = [
+  // A name cannot narrow the making of an object.
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+  {
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    resourceNames: ['weft-control'],
+    verbs: ['get', 'update', 'patch'],
+  },
+]
+
+const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, health: 15021 }
+
+export function controlFile(make: Maker, version: string): TemplateFile {
+  return {
+    path: 'control.yaml',
+    documents: [
+      serviceAccount(make, 'control'),
+      ...access(make, 'control', EVERYWHERE, OWN),
+      service(make, 'control', {
+        discovery: [PORTS.discovery, 'kubernetes.io/h2c'],
+        'otlp-grpc': [PORTS['otlp-grpc'], 'kubernetes.io/h2c'],
+        'otlp-http': [PORTS['otlp-http'], 'http'],
+      }),
+      networkPolicy(make, 'control', Object.values(PORTS)),
+      disruptionBudget(make, 'control'),
+      deployment(make, {
+        process: 'control',
+        version,
+        env: [
+          setting('WEFT_SOURCE', 'kubernetes'),
+          ...discoverySettings(),
+          setting('WEFT_LISTEN', `[::]:${PORTS.discovery}`),
+          setting('WEFT_OTLP_GRPC_LISTEN', `[::]:${PORTS['otlp-grpc']}`),
+          setting('WEFT_OTLP_HTTP_LISTEN', `[::]:${PORTS['otlp-http']}`),
+          setting('WEFT_HEALTH_LISTEN', `[::]:${PORTS.health}`),
+          setting('WEFT_STATE_DIR', '/run/weft/control'),
+          setting('WEFT_SOCKET', '/run/weft/control.sock'),
+        ],
+        ports: PORTS,
+        healthPort: 'health',
+        mounts: identityMounts(),
+        volumes: [tokenVolume(), bundleVolume()],
+      }),
+    ],
+  }
+}
