@@ -112,13 +112,13 @@ export function podProtocol(inventory: Inventory, pod: Pod, port: number): Proto
   const at = serviceTargeting(inventory, pod, port)
   const declared = at && declaredProtocol(at.port)
   if (declared !== undefined) return declared
-  const own = pod.workload?.spec.ports.find(({ containerPort }) => containerPort === port) ?? {}
+  const own = pod.ports.find(({ containerPort }) => containerPort === port) ?? {}
   return protocolOf(own, at === undefined ? [port] : [port, at.port.port])
 }
 
 /** Ports that the pod declares, and those that services send to. */
 export function portsOf(inventory: Inventory, pod: Pod): readonly number[] {
-  const declared = pod.workload?.spec.ports.map(({ containerPort }) => containerPort) ?? []
+  const declared = pod.ports.map(({ containerPort }) => containerPort)
   const targeted = inventory
     .servicesOf(pod)
     .flatMap((service: ServiceResource) => service.spec.ports.map((port) => targetPortOf(port, pod)))

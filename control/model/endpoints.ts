@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net'
 import { canonicalHost, formatAddress } from '#shared/address.ts'
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
+import type { WorldEndpoint, WorldSlice } from '#shared/standalone/world.ts'
 import { type Inventory, isWithin, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
 
 /** The sidecar's own ports on a pod (metrics, health): iptables leaves them alone, so they are dialled in clear. */
@@ -20,8 +21,9 @@ export function serviceBackend({ service, port }: ServiceAtPort): string {
 }
 
 /** "shop/catalog-0.pod:8080". No service can have this name: theirs hold no dot. */
-export function podBackend(pod: Pod, port: number): string {
-  return `${pod.world.namespace}/${pod.world.name}.pod:${port}`
+export function podBackend({ world }: Pod, port: number): string {
+  const prefix = `${world.namespace}/`
+  return `${prefix}${world.name.startsWith(prefix) ? world.name.slice(prefix.length) : world.name}.pod:${port}`
 }
 
 /** Empty for a backend that does not exist. */
@@ -29,7 +31,9 @@ export function endpointsOf(parts: EndpointParts, backend: string, family: Famil
   const match = /^([^/]+)\/([^/:]+):(\d+)$/.exec(backend)
   const [, namespace = '', name = '', port = ''] = match ?? []
   if (!name.endsWith('.pod')) return endpointsOfService(parts, `${namespace}/${name}`, Number(port), family)
-  const pod = parts.inventory.pods.get(name.slice(0, -'.pod'.length))
+  const { pods } = parts.inventory
+  const own = name.slice(0, -'.pod'.length)
+  const pod = pods.get(own) ?? pods.get(`${namespace}/${own}`)
   return pod === undefined || pod.world.namespace !== namespace ? [] : endpointsOfPod(parts, pod, Number(port), family)
 }
 
@@ -42,12 +46,67 @@ function endpointsOfService(
   const service = parts.inventory.services.get(name)
   const port = service?.spec.ports.find((candidate) => candidate.port === number)
   if (service === undefined || port === undefined) return []
+  const { slices } = parts.inventory.world
+  if (slices !== undefined) return endpointsOfSlices(parts, { service, port }, slices.get(name) ?? [], family)
   const pods = parts.inventory.podsOf(service)
   const usable = service.spec.publishNotReadyAddresses ? pods : servingPods(pods)
   return usable.flatMap((pod) => {
     const target = targetPortOf(port, pod)
     return target === undefined ? [] : endpointsOfPod(parts, pod, target, family)
   })
+}
+
+interface Candidate extends WorldEndpoint {
+  readonly host: string
+  readonly port: number
+  readonly who: Pod | undefined
+}
+
+/** Slices say who stands behind a service and where; pods say earlier than slices that they are about to end. */
+function endpointsOfSlices(
+  parts: EndpointParts,
+  { service, port }: ServiceAtPort,
+  slices: readonly WorldSlice[],
+  family: Family,
+): readonly EndpointState[] {
+  const candidates = slices.flatMap((slice) => candidatesIn(parts, slice, port.name ?? '', family))
+  const isAnyFit = service.spec.publishNotReadyAddresses
+  const ready = candidates.filter(
+    ({ ready: isReady, who }) =>
+      isReady && (isAnyFit || ((who?.world.ready ?? true) && who?.world.terminating !== true)),
+  )
+  const usable =
+    ready.length > 0 ? ready : candidates.filter(({ serving, who }) => serving && (who?.world.ready ?? true))
+  const states = usable.map((candidate) => stateOf(parts, candidate))
+  // For a moment an endpoint may stand in two slices.
+  return [...new Map(states.map((state) => [state.address, state])).values()]
+}
+
+function candidatesIn(parts: EndpointParts, slice: WorldSlice, portName: string, family: Family): Candidate[] {
+  const port = slice.ports.find(({ name }) => name === portName)?.port
+  if (port === undefined) return []
+  return slice.endpoints.flatMap((endpoint) => {
+    const host = endpoint.addresses.map(canonicalHost).find((address) => isIPv6(address) === (family === 'ipv6'))
+    return host === undefined ? [] : [{ ...endpoint, host, port, who: podAt(parts.inventory, host, endpoint.pod) }]
+  })
+}
+
+/** Who has the address decides, not who is said to: anybody may write an EndpointSlice. A pod of the node's network has no address of its own. */
+function podAt({ byPodAddress, pods }: Inventory, host: string, said: string | null): Pod | undefined {
+  const pod = byPodAddress.get(host)
+  if (pod !== undefined || said === null) return pod
+  const named = pods.get(said)
+  return named?.world.addresses.length === 0 ? named : undefined
+}
+
+function stateOf(parts: EndpointParts, { host, port, who }: Candidate): EndpointState {
+  const address = formatAddress({ host, port })
+  return {
+    address,
+    weight: 1,
+    identity: who === undefined ? '' : identityOf(parts, who, port),
+    pod: who?.world.name ?? '',
+  }
 }
 
 /** Terminating pods that still serve are better than none, as kube-proxy sees it. */

@@ -9,10 +9,16 @@ import { compareText } from './status.ts'
 
 export interface Pod {
   readonly world: WorldPod
-  readonly workload: WorkloadResource | undefined
+  readonly ports: readonly PodPort[]
   /** The pod's sidecar does not see connections to these. */
   readonly skippedPorts: readonly PortSpan[]
   readonly opaquePorts: readonly PortSpan[]
+}
+
+export interface PodPort {
+  readonly name?: string | undefined
+  readonly containerPort: number
+  readonly appProtocol?: string | undefined
 }
 
 export interface ServiceAtPort {
@@ -47,7 +53,7 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
     services,
     pods: new Map(all.map((pod) => [pod.world.name, pod])),
     byVirtualAddress: virtualAddresses(world, services),
-    byPodAddress: new Map(all.flatMap((pod) => pod.world.addresses.map((host) => [canonicalHost(host), pod] as const))),
+    byPodAddress: podAddresses(all),
     podsOf: (service) => selected.get(service) ?? [],
     servicesOf: (pod) => selecting.get(pod) ?? [],
   }
@@ -57,23 +63,55 @@ const keyOf = (metadata: { readonly namespace: string; readonly name: string }) 
   `${metadata.namespace}/${metadata.name}`
 
 function toPod(world: WorldPod, workload: WorkloadResource | undefined): Pod {
-  const ranges = (name: string) =>
-    parsePortRanges(workload?.metadata.annotations[`config.weft.dev/${name}`] ?? '') ?? []
-  return { world, workload, skippedPorts: ranges('skip-inbound-ports'), opaquePorts: ranges('opaque-ports') }
+  const annotations = world.annotations ?? workload?.metadata.annotations
+  const ranges = (name: string) => parsePortRanges(annotations?.[`config.weft.dev/${name}`] ?? '') ?? []
+  return {
+    world,
+    ports: world.ports ?? workload?.spec.ports ?? [],
+    skippedPorts: ranges('skip-inbound-ports'),
+    opaquePorts: ranges('opaque-ports'),
+  }
 }
 
+/** An address that an ending pod has given up may be another's already. */
+function podAddresses(pods: readonly Pod[]): Map<string, Pod> {
+  const [ending, living] = [
+    pods.filter(({ world }) => world.terminating),
+    pods.filter(({ world }) => !world.terminating),
+  ]
+  return new Map(
+    [...ending, ...living].flatMap((pod) => pod.world.addresses.map((host) => [canonicalHost(host), pod] as const)),
+  )
+}
+
+/** Looks only at pods that have the rarest of the labels: a thousand services over a thousand pods are a million pairs. */
 function selectPods(services: Iterable<ServiceResource>, pods: readonly Pod[]): Map<ServiceResource, readonly Pod[]> {
-  const byNamespace = Map.groupBy(pods, (pod) => pod.world.namespace)
+  const byLabel = new Map<string, Pod[]>()
+  for (const pod of pods) {
+    for (const [name, value] of Object.entries(pod.world.labels)) {
+      const key = labelKey(pod.world.namespace, name, value)
+      const list = byLabel.get(key)
+      if (list === undefined) byLabel.set(key, [pod])
+      else list.push(pod)
+    }
+  }
   const selected = new Map<ServiceResource, readonly Pod[]>()
   for (const service of services) {
-    const near = byNamespace.get(service.metadata.namespace) ?? []
+    const { selector } = service.spec
+    const near = Object.entries(selector).map(
+      ([name, value]) => byLabel.get(labelKey(service.metadata.namespace, name, value)) ?? [],
+    )
+    // Without a selector it selects none: somebody else says what stands behind it.
+    const fewest = near.reduce((best, list) => (list.length < best.length ? list : best), near[0] ?? [])
     selected.set(
       service,
-      near.filter((pod) => hasLabels(pod.world.labels, service.spec.selector)),
+      fewest.filter((pod) => hasLabels(pod.world.labels, selector)),
     )
   }
   return selected
 }
+
+const labelKey = (namespace: string, name: string, value: string) => `${namespace} ${name} ${value}`
 
 export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)
@@ -100,5 +138,5 @@ function virtualAddresses(world: World, services: ReadonlyMap<string, ServiceRes
 export function targetPortOf(port: ServicePort, pod: Pod): number | undefined {
   const { targetPort = port.port } = port
   if (typeof targetPort === 'number') return targetPort
-  return pod.workload?.spec.ports.find(({ name }) => name === targetPort)?.containerPort
+  return pod.ports.find(({ name }) => name === targetPort)?.containerPort
 }

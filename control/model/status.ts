@@ -10,6 +10,8 @@ export interface Condition {
     | 'NoMatchingParent'
     | 'Conflicted'
     | 'TargetNotFound'
+    | 'UnsupportedValue'
+    | 'Invalid'
     | 'ResolvedRefs'
     | 'BackendNotFound'
     | 'RefNotPermitted'

@@ -17,6 +17,13 @@ export interface ObjectMeta {
   }[]
 }
 
+export interface OwnerReference {
+  readonly [field: string]: unknown
+  readonly kind?: string
+  readonly name?: string
+  readonly controller?: boolean
+}
+
 /** `spec`, `status` and the rest are looked at by whoever knows the kind. */
 export interface KubeObject {
   readonly apiVersion?: string

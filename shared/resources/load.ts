@@ -78,6 +78,12 @@ export function ofKind<K extends Kind>(documents: readonly Loaded[], kind: K): r
     .filter((resource): resource is ResourceOf<K> => resource.kind === kind)
 }
 
+/** One object that does not come from a file: it has no place. `source` is what problems call where it came from. */
+export function checkResource(source: string, value: unknown): Loaded | { readonly problems: readonly Problem[] } {
+  const place = { line: 0, column: 0 }
+  return check(source, { value, place, placeOf: () => place }, 0)
+}
+
 function check(file: string, document: YamlDocument, index: number): Loaded | { problems: Problem[] } {
   const { value } = document
   const object = describeUnchecked(value, index)

@@ -1,4 +1,5 @@
-// What exists on one machine, as `weft up` made it: in a cluster the API server says this. `weft up` writes world.json, control reads it.
+// What exists. On one machine `weft up` writes it as world.json, which control reads; in a cluster control makes it from what the
+// API server says, and the fields that are optional here are there.
 
 export interface World {
   readonly mesh: {
@@ -12,6 +13,25 @@ export interface World {
   }
   readonly services: readonly WorldService[]
   readonly pods: readonly WorldPod[]
+  /** By service, "shop/catalog". Absent: endpoints follow from labels and readiness of pods. */
+  readonly slices?: ReadonlyMap<string, readonly WorldSlice[]>
+}
+
+/** As of an EndpointSlice: endpoints that listen on the same ports. */
+export interface WorldSlice {
+  /** `name` is that of the service's port; empty for one without. */
+  readonly ports: readonly { readonly name: string; readonly port: number }[]
+  readonly endpoints: readonly WorldEndpoint[]
+}
+
+export interface WorldEndpoint {
+  readonly addresses: readonly string[]
+  /** "shop/catalog-0"; null: no pod, or none that is told. */
+  readonly pod: string | null
+  readonly ready: boolean
+  /** Like ready, said of terminating endpoints too. */
+  readonly serving: boolean
+  readonly terminating: boolean
 }
 
 export interface WorldService {
@@ -22,7 +42,7 @@ export interface WorldService {
 }
 
 export interface WorldPod {
-  /** Unique in the mesh: WORKLOAD-ORDINAL, as "catalog-v2-0". */
+  /** Unique in the mesh: WORKLOAD-ORDINAL, as "catalog-v2-0"; in a cluster "shop/catalog-v2-0", as pods are unique in a namespace only. */
   readonly name: string
   readonly namespace: string
   readonly workload: string
@@ -33,4 +53,7 @@ export interface WorldPod {
   readonly terminating: boolean
   /** False: runs without a sidecar, dialled in clear. */
   readonly isMeshed: boolean
+  /** Of a cluster's pod, which has no Workload that could say them. */
+  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[]
+  readonly annotations?: Readonly<Record<string, string>>
 }

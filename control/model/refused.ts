@@ -1,0 +1,26 @@
+// Conditions of objects that are not in force since their text is not supported or not right: the compiler never sees them.
+import type { ObjectRef } from '#shared/decide/config.ts'
+import type { Problem } from '#shared/resources/problem.ts'
+import { describeRef, type ObjectStatus } from './status.ts'
+
+export interface Refusable {
+  readonly ref: ObjectRef
+  readonly ancestors: readonly { readonly kind: string; readonly namespace?: string; readonly name: string }[]
+  readonly problems: readonly Problem[]
+}
+
+export function refusedStatuses(documents: readonly Refusable[]): readonly ObjectStatus[] {
+  return documents.filter(({ problems }) => problems.length > 0).flatMap(refuse)
+}
+
+function refuse({ ref, ancestors, problems }: Refusable): readonly ObjectStatus[] {
+  const lines = problems.map(({ path, found, want }) => `${path === '' ? '' : `${path}: `}found ${found}; want ${want}`)
+  const message = `not in force: ${lines.join('. ')}`
+  // As the Gateway API names it for routes, and GEP-713 for policies.
+  const reason = ref.kind === 'HTTPRoute' ? 'UnsupportedValue' : 'Invalid'
+  return ancestors.map(({ kind, namespace = ref.namespace, name }) => ({
+    object: ref,
+    ancestor: kind === 'Namespace' ? '' : describeRef({ kind, namespace, name }),
+    conditions: [{ type: 'Accepted', status: false, reason, message }],
+  }))
+}

@@ -1,0 +1,112 @@
+// Services and EndpointSlices as the API server has them, cut down to what is compiled. The API server has checked them, so they do
+// not pass the schema for files: that one refuses by name what nobody could honour on one machine.
+import type { KubeObject } from '#shared/kube/objects.ts'
+import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
+import type { WorldEndpoint, WorldSlice } from '#shared/standalone/world.ts'
+
+export interface KubeService {
+  readonly resource: ServiceResource
+  /** Virtual addresses; none for a headless service. */
+  readonly addresses: readonly string[]
+  /** Fields that say something which does not happen yet, as "spec.sessionAffinity: ClientIP". */
+  readonly ignored: readonly string[]
+}
+
+interface ServiceSpec {
+  readonly type?: string
+  readonly clusterIP?: string
+  readonly clusterIPs?: readonly string[]
+  readonly selector?: Readonly<Record<string, string>>
+  readonly ports?: readonly (Omit<ServicePort, 'protocol'> & { readonly protocol?: string })[]
+  readonly publishNotReadyAddresses?: boolean
+  readonly sessionAffinity?: string
+  readonly internalTrafficPolicy?: string
+  readonly trafficDistribution?: string
+}
+
+/** undefined: an alias for a name outside the cluster, or a service without TCP. */
+export function readService(object: KubeObject): KubeService | undefined {
+  const spec = (object['spec'] ?? {}) as ServiceSpec
+  if (spec.type === 'ExternalName') return undefined
+  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(readPort)
+  if (ports.length === 0 && (spec.ports ?? []).length > 0) return undefined
+  const { name = '', namespace = '', creationTimestamp } = object.metadata
+  const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])
+  return {
+    resource: {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace, labels: {}, annotations: {}, ...(creationTimestamp && { creationTimestamp }) },
+      spec: {
+        selector: { ...spec.selector },
+        ports,
+        publishNotReadyAddresses: spec.publishNotReadyAddresses === true,
+      },
+    },
+    addresses: addresses.filter((address) => address !== 'None' && address !== ''),
+    ignored: ignoredIn(spec),
+  }
+}
+
+function readPort({ name, port, targetPort, appProtocol }: Omit<ServicePort, 'protocol'>): ServicePort {
+  return {
+    port,
+    protocol: 'TCP',
+    ...(name !== undefined && { name }),
+    ...(targetPort !== undefined && { targetPort }),
+    ...(appProtocol !== undefined && { appProtocol }),
+  }
+}
+
+function ignoredIn({ sessionAffinity, internalTrafficPolicy, trafficDistribution }: ServiceSpec): readonly string[] {
+  const said: readonly (readonly [string, string | undefined, string | undefined])[] = [
+    ['sessionAffinity', sessionAffinity, 'None'],
+    ['internalTrafficPolicy', internalTrafficPolicy, 'Cluster'],
+    ['trafficDistribution', trafficDistribution, undefined],
+  ]
+  return said.flatMap(([field, value, usual]) =>
+    value === undefined || value === usual ? [] : [`spec.${field}: ${value}`],
+  )
+}
+
+export interface KubeSlice extends WorldSlice {
+  /** "shop/catalog" */
+  readonly service: string
+}
+
+interface SliceEndpoint {
+  readonly addresses?: readonly string[]
+  readonly conditions?: {
+    readonly ready?: boolean | null
+    readonly serving?: boolean | null
+    readonly terminating?: boolean | null
+  }
+  readonly targetRef?: { readonly kind?: string; readonly namespace?: string; readonly name?: string }
+}
+
+/** undefined: it belongs to no service, or holds names instead of addresses. */
+export function readSlice(object: KubeObject): KubeSlice | undefined {
+  const service = object.metadata.labels?.['kubernetes.io/service-name']
+  if (service === undefined || object['addressType'] === 'FQDN') return undefined
+  const ports = (object['ports'] ?? []) as readonly { name?: string; port?: number; protocol?: string }[]
+  const endpoints = (object['endpoints'] ?? []) as readonly SliceEndpoint[]
+  return {
+    service: `${object.metadata.namespace}/${service}`,
+    ports: ports.flatMap(({ name = '', port, protocol = 'TCP' }) =>
+      port === undefined || port === null || protocol !== 'TCP' ? [] : [{ name, port }],
+    ),
+    endpoints: endpoints.map((endpoint) => readEndpoint(endpoint, object.metadata.namespace ?? '')),
+  }
+}
+
+/** What is left out counts as yes for ready, as ready for serving and as no for terminating (EndpointConditions of discovery/v1). */
+function readEndpoint({ addresses, conditions = {}, targetRef }: SliceEndpoint, namespace: string): WorldEndpoint {
+  const ready = conditions.ready ?? true
+  return {
+    addresses: addresses ?? [],
+    pod: targetRef?.kind === 'Pod' ? `${targetRef.namespace ?? namespace}/${targetRef.name}` : null,
+    ready,
+    serving: conditions.serving ?? ready,
+    terminating: conditions.terminating ?? false,
+  }
+}

@@ -1,0 +1,67 @@
+// From objects of the API server to what is compiled: documents and the world. Pure.
+import { isIPv6 } from 'node:net'
+import { canonicalHost } from '#shared/address.ts'
+import type { Loaded } from '#shared/resources/load.ts'
+import type { World, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
+import { type KubeDocument, SOURCE } from './kubernetes-documents.ts'
+import type { KubeService, KubeSlice } from './kubernetes-services.ts'
+
+export interface KubeObjects {
+  readonly services: ReadonlyMap<string, KubeService>
+  readonly slices: ReadonlyMap<string, KubeSlice>
+  readonly pods: ReadonlyMap<string, WorldPod>
+  /** Of each kind. */
+  readonly documents: readonly ReadonlyMap<string, KubeDocument>[]
+}
+
+export interface MeshFacts {
+  readonly trustDomain: string
+  /** "weft-system/weft-control": the Service at which sidecars find control and its receiver of spans. */
+  readonly controlService: string
+}
+
+export function toWorld({ services, slices, pods }: KubeObjects, { trustDomain, controlService }: MeshFacts): World {
+  const known = [...services.values()].map(({ resource, addresses }) => {
+    const { namespace, name } = resource.metadata
+    return { namespace, name, addresses }
+  })
+  const podList = [...pods.values()]
+  return {
+    mesh: {
+      name: SOURCE,
+      trustDomain,
+      podCIDRs: rangesAround(podList.flatMap(({ addresses }) => addresses)),
+      serviceCIDRs: rangesAround(known.flatMap(({ addresses }) => addresses)),
+      gateways: services.get(controlService)?.addresses ?? [],
+    },
+    services: known,
+    pods: podList,
+    slices: Map.groupBy<string, WorldSlice>(slices.values(), (slice) => (slice as KubeSlice).service),
+  }
+}
+
+export function toDocuments({ services, documents }: KubeObjects): readonly Loaded[] {
+  const loaded = documents.flatMap((map) => [...map.values()].flatMap((document) => document.loaded ?? []))
+  return [...[...services.values()].map(asLoaded), ...loaded]
+}
+
+function asLoaded({ resource }: KubeService): Loaded {
+  const { namespace, name } = resource.metadata
+  return { resource, name: `Service ${namespace}/${name}`, file: SOURCE, line: 0 }
+}
+
+/**
+ * A cluster tells nobody its ranges in a way that holds everywhere. Wider than true does no harm: of an address within, sidecars ask
+ * one by one instead of taking one answer for a whole range.
+ */
+export function rangesAround(addresses: readonly string[]): readonly string[] {
+  return [...new Set(addresses.map(rangeAround))].sort()
+}
+
+function rangeAround(address: string): string {
+  const host = canonicalHost(address)
+  if (!isIPv6(host)) return `${host.split('.').slice(0, 2).join('.')}.0.0/16`
+  const [head = ''] = host.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  return `${[...groups, '0', '0', '0', '0'].slice(0, 4).join(':')}::/64`
+}

@@ -1,0 +1,157 @@
+// The configuration of a mesh on Kubernetes, kept current by informers. Nothing is compiled before every one of them has its first
+// list: half a cluster would look like one whose other half is gone.
+import type { Clock } from '#shared/clock.ts'
+import type { KubeClient } from '#shared/kube/client.ts'
+import { createInformer, hasSynced, type Informer } from '#shared/kube/informer.ts'
+import {
+  ENDPOINT_SLICES,
+  HTTP_ROUTES,
+  type KubeKind,
+  MESH_POLICIES,
+  PODS,
+  SERVICES,
+  TRAFFIC_POLICIES,
+} from '#shared/kube/objects.ts'
+import type { Project } from '#shared/kube/store.ts'
+import type { Log } from '#shared/log.ts'
+import { formatProblem, type Problem } from '#shared/resources/problem.ts'
+import { type Watch, Watched } from '#shared/watch.ts'
+import { compile, describeFaults, type Model } from '../model/compile.ts'
+import { refusedStatuses } from '../model/refused.ts'
+import { type KubeDocument, readPolicy, readRoute } from './kubernetes-documents.ts'
+import { readPod } from './kubernetes-pods.ts'
+import { readService, readSlice } from './kubernetes-services.ts'
+import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
+
+export interface WatchKubernetesOptions extends MeshFacts {
+  readonly client: Pick<KubeClient, 'list' | 'watch'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+}
+
+export interface KubernetesWatch {
+  /** undefined until every kind has been listed. */
+  readonly model: Watch<Model | undefined>
+  /** What is wrong with objects that are not in force; they hold back no others. */
+  readonly problems: Watch<readonly Problem[]>
+  /** Of the model: routes and policies as they were read, refused ones too. */
+  readonly documents: Watch<readonly KubeDocument[]>
+  /** Kinds that cannot be read at the moment, a line each. */
+  failures(): readonly string[]
+  close(): void
+}
+
+/** At most one compilation in this time: a rolling update is a hundred changes. */
+const QUIET_MS = 100
+/** What belongs together comes in several objects a few milliseconds apart. */
+const GATHER_MS = 10
+
+export function watchKubernetes(options: WatchKubernetesOptions): KubernetesWatch {
+  const informers = startInformers(options)
+  const all = Object.values(informers)
+  const keeper = new KubernetesKeeper(options)
+  const schedule = coalesce(options.clock, () => {
+    if (all.every(hasSynced)) keeper.take(objectsOf(informers))
+  })
+  const stops = all.flatMap(({ objects, state }) => [objects.subscribe(schedule.run), state.subscribe(schedule.run)])
+  return {
+    model: keeper.model,
+    problems: keeper.problems,
+    documents: keeper.documents,
+    failures: () => all.flatMap(({ failure }) => failure.current ?? []),
+    close() {
+      for (const stop of stops) stop()
+      schedule.cancel()
+      for (const informer of all) informer.close()
+    },
+  }
+}
+
+function startInformers(options: WatchKubernetesOptions) {
+  const start = <T>(kind: KubeKind, project: Project<T>): Informer<T> => createInformer({ ...options, kind, project })
+  return {
+    services: start(SERVICES, readService),
+    slices: start(ENDPOINT_SLICES, readSlice),
+    pods: start(PODS, readPod),
+    routes: start(HTTP_ROUTES, readRoute),
+    trafficPolicies: start(TRAFFIC_POLICIES, readPolicy('TrafficPolicy')),
+    meshPolicies: start(MESH_POLICIES, readPolicy('MeshPolicy')),
+  }
+}
+
+function objectsOf(informers: ReturnType<typeof startInformers>): KubeObjects {
+  const { services, slices, pods, routes, trafficPolicies, meshPolicies } = informers
+  return {
+    services: services.objects.current,
+    slices: slices.objects.current,
+    pods: pods.objects.current,
+    documents: [routes, trafficPolicies, meshPolicies].map(({ objects }) => objects.current),
+  }
+}
+
+/** Runs soon after the first call and then not before QUIET_MS have passed, whatever comes meanwhile. */
+export function coalesce(clock: Clock, work: () => void): { run(): void; cancel(): void } {
+  let isDue = false
+  let earliest = 0
+  let cancel = () => {}
+  return {
+    run() {
+      if (isDue) return
+      isDue = true
+      cancel = clock.after(Math.max(GATHER_MS, earliest - clock.now()), () => {
+        isDue = false
+        work()
+        earliest = clock.now() + QUIET_MS
+      })
+    },
+    cancel: () => cancel(),
+  }
+}
+
+class KubernetesKeeper {
+  readonly model = new Watched<Model | undefined>(undefined)
+  readonly problems = new Watched<readonly Problem[]>([])
+  readonly documents = new Watched<readonly KubeDocument[]>([])
+  readonly #options: WatchKubernetesOptions
+  #ignored = new Set<string>()
+
+  constructor(options: WatchKubernetesOptions) {
+    this.#options = options
+  }
+
+  take(objects: KubeObjects): void {
+    const { log, clock } = this.#options
+    const startedAt = clock.now()
+    const documents = objects.documents.flatMap((map) => [...map.values()])
+    const compiled = compile(toDocuments(objects), toWorld(objects, this.#options))
+    const model = { ...compiled, statuses: [...compiled.statuses, ...refusedStatuses(documents)] }
+    this.#tellFaults(model)
+    this.#tellProblems(documents.flatMap(({ problems }) => problems))
+    this.#tellIgnored(objects)
+    const compileMs = Math.round(clock.now() - startedAt)
+    if (this.model.current === undefined)
+      log.info({ compileMs, pods: objects.pods.size, services: objects.services.size }, 'the cluster is known')
+    else log.debug({ compileMs }, 'compiled')
+    this.documents.set(documents)
+    this.model.set(model)
+  }
+
+  #tellFaults(next: Model): void {
+    const before = new Set(describeFaults(this.model.current?.statuses ?? []))
+    for (const fault of describeFaults(next.statuses)) if (!before.has(fault)) this.#options.log.warn({ fault }, fault)
+  }
+
+  #tellProblems(problems: readonly Problem[]): void {
+    const text = (list: readonly Problem[]) => list.map(formatProblem).join('\n')
+    if (text(problems) !== text(this.problems.current)) this.problems.set(problems)
+  }
+
+  #tellIgnored({ services }: KubeObjects): void {
+    const ignored = [...services].flatMap(([name, service]) =>
+      service.ignored.map((field) => `Service ${name}: ${field}`),
+    )
+    for (const one of ignored) if (!this.#ignored.has(one)) this.#options.log.warn(`${one} is not honoured yet`)
+    this.#ignored = new Set(ignored)
+  }
+}
