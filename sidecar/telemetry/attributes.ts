@@ -5,6 +5,7 @@ import type { Attempt, Exchange } from '#flow/exchange.ts'
 import { fieldValue } from '#flow/fields.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { knownMethod } from './methods.ts'
+import { ownText } from './own-text.ts'
 
 /** `{method} {http.route}`, or `{method}`; never the path, which is unbounded. */
 export function serverSpanName(exchange: Exchange): string {
@@ -26,7 +27,7 @@ function spanMethod(exchange: Exchange): string {
 
 export function describeServer(span: Span, exchange: Exchange, self: SpiffeId | null): void {
   describeRequest(span, exchange)
-  span.setAttribute('url.path', exchange.facts.path)
+  span.setAttribute('url.path', ownText(exchange.facts.path))
   span.setAttribute('url.scheme', schemeOf(exchange))
   setRoute(span, exchange, 'http.route')
   if (exchange.source !== null) {
@@ -52,7 +53,7 @@ export function describeClient(
 ): void {
   describeRequest(span, exchange)
   const { endpoint } = attempt.lease
-  span.setAttribute('url.full', fullUrl(exchange))
+  span.setAttribute('url.full', ownText(fullUrl(exchange)))
   setRoute(span, exchange, 'weft.route')
   span.setAttribute('network.peer.address', endpoint.address.host)
   span.setAttribute('network.peer.port', endpoint.address.port)
@@ -73,7 +74,7 @@ export function describeClient(
 /** A request that the sidecar answered itself before it tried any endpoint. */
 export function describeRefusal(span: Span, exchange: Exchange, self: SpiffeId | null): void {
   describeRequest(span, exchange)
-  span.setAttribute('url.full', fullUrl(exchange))
+  span.setAttribute('url.full', ownText(fullUrl(exchange)))
   setRoute(span, exchange, 'weft.route')
   setIdentities(span, self, null)
   const isError = exchange.status >= 400 || exchange.reason !== null
@@ -83,12 +84,13 @@ export function describeRefusal(span: Span, exchange: Exchange, self: SpiffeId |
 function describeRequest(span: Span, exchange: Exchange): void {
   const method = knownMethod(exchange.facts.method)
   span.setAttribute('http.request.method', method)
-  if (method !== exchange.facts.method) span.setAttribute('http.request.method_original', exchange.facts.method)
-  const server = splitAuthority(exchange.facts.authority)
+  if (method !== exchange.facts.method)
+    span.setAttribute('http.request.method_original', ownText(exchange.facts.method))
+  const server = splitAuthority(ownText(exchange.facts.authority))
   span.setAttribute('server.address', server.host === '' ? exchange.destination.host : server.host)
   span.setAttribute('server.port', server.port ?? exchange.destination.port)
   const userAgent = fieldValue(exchange.request, 'user-agent')
-  if (userAgent !== undefined) span.setAttribute('user_agent.original', userAgent)
+  if (userAgent !== undefined) span.setAttribute('user_agent.original', ownText(userAgent))
   if (exchange.service !== null) span.setAttribute('weft.service', exchange.service)
 }
 

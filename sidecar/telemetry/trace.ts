@@ -9,6 +9,7 @@ import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
 import { clientSpanName, describeClient, describeRefusal, describeServer, serverSpanName } from './attributes.ts'
 import { createOtlpExporter, startTracer } from './otel.ts'
+import { ownContext } from './own-text.ts'
 import { type Extracted, extract, inject, isSampled, type Propagator, removeBroken } from './propagation.ts'
 import { buildResource, type ResourceOptions } from './resource.ts'
 import { createSpanClock, type SpanClock } from './span-clock.ts'
@@ -145,7 +146,8 @@ function inboundStep(parts: Parts): Step {
         exchange.span = passUnsampled(parts, active, exchange, extracted)
         return 'continue'
       }
-      const parent = extracted.parent === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, extracted.parent)
+      const parent =
+        extracted.parent === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, ownContext(extracted.parent))
       const startTime = parts.times.at(exchange.startedAt)
       const span = active.tracer.startSpan(serverSpanName(exchange), { kind: SpanKind.SERVER, startTime }, parent)
       exchange.span = span
@@ -225,7 +227,7 @@ const NO_SPAN_ID = '0'.repeat(16)
 
 /** The parent of the tries. Without one from the application it has a trace id only, which all tries share. */
 function sampledParent(parts: Parts, extracted: Extracted): Span {
-  if (extracted.parent !== null) return trace.wrapSpanContext({ ...extracted.parent, traceFlags: 1 })
+  if (extracted.parent !== null) return trace.wrapSpanContext({ ...ownContext(extracted.parent), traceFlags: 1 })
   return trace.wrapSpanContext({ traceId: parts.ids.generateTraceId(), spanId: NO_SPAN_ID, traceFlags: 1 })
 }
 
