@@ -1,4 +1,4 @@
-// Who asks? A token made by `weft up` for one pod: it stands for one identity and is useless from any other address.
+// Who asks, on one machine: a token made by `weft up` for one pod stands for one identity and is useless from any other address.
 // The file holds hashes only, so reading it gives nobody a token.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -8,11 +8,15 @@ import type { Log } from '#shared/log.ts'
 
 export type Attestation =
   | { readonly id: SpiffeId; readonly refusal?: never }
-  /** For the log; the caller is not told which it was. */
-  | { readonly id?: never; readonly refusal: string }
+  /** For the log; the caller is not told which it was. `isTransient`: nothing is wrong with the token as far as is known, try again. */
+  | { readonly id?: never; readonly refusal: string; readonly isTransient?: true }
 
 export interface Attestor {
   /** `source` is an IP address in canonical form. */
+  attest(token: string, source: string): Attestation | Promise<Attestation>
+}
+
+interface TokenAttestor extends Attestor {
   attest(token: string, source: string): Attestation
 }
 
@@ -25,7 +29,7 @@ interface KnownToken {
 const MAX_TOKEN_CHARACTERS = 4096
 
 /** Reads the file again whenever it has changed; a broken one leaves the last good one in force, a missing one admits nobody. */
-export function createTokenAttestor(file: string, log: Log): Attestor {
+export function createTokenAttestor(file: string, log: Log): TokenAttestor {
   let version = ''
   let known: readonly KnownToken[] = []
 

@@ -1,20 +1,21 @@
 // Every setting of certs with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type Address, parseAddress } from '#shared/address.ts'
+import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
 import { milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
 
-const listen: Setting<readonly Address[]> = {
-  variable: 'WEFT_LISTEN',
-  fallback: '127.0.0.1:15012,[::1]:15012',
+const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
+  variable,
+  fallback,
   want: 'addresses with ports parted by commas, such as 10.77.0.1:15012,[fd77::1]:15012',
-  about: 'Where to serve the signing call.',
+  about,
   parse(text) {
     try {
-      return text.split(',').map((part) => parseAddress(part.trim()))
+      return text === '' ? [] : text.split(',').map((part) => parseAddress(part.trim()))
     } catch {
       return undefined
     }
   },
-}
+})
 
 const SHORTEST_LIFETIME_MS = 30_000
 const anyDuration = milliseconds('WEFT_SVID_LIFETIME', '24h', 'How long a certificate is good.')
@@ -29,14 +30,34 @@ const svidLifetimeMs: Setting<number> = {
 
 export const SETTINGS = {
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
-  listen,
-  stateDir: text('WEFT_STATE_DIR', '/var/lib/weft', 'Where root.key and root.pem are kept for good.'),
-  bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'Where the trust bundle is published, PEM.'),
+  systemNamespace: text(
+    'WEFT_SYSTEM_NAMESPACE',
+    'weft-system',
+    'Where Weft itself is: part of the identities of certs and control.',
+  ),
+  listen: addresses('WEFT_LISTEN', '127.0.0.1:15012,[::1]:15012', 'Where to serve the signing call.'),
+  metricsListen: addresses('WEFT_METRICS_LISTEN', '', 'Where to serve /metrics and /ready; empty: nowhere.'),
+  attest: oneOf('tokens', 'kubernetes')(
+    'WEFT_ATTEST',
+    'tokens',
+    'Who vouches for tokens: a file, or the API server. With the latter the root is in a Secret and the bundle in ConfigMaps.',
+  ),
+  stateDir: text('WEFT_STATE_DIR', '/var/lib/weft', 'tokens: where root.key and root.pem are kept for good.'),
+  bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'tokens: where the trust bundle is published, PEM.'),
   tokensFile: text(
     'WEFT_TOKENS_FILE',
     '/run/weft/tokens.json',
-    'The hashes of the tokens; read again when it changes.',
+    'tokens: the hashes of the tokens; read again when it changes.',
   ),
+  rootSecret: text(
+    'WEFT_ROOT_SECRET',
+    'weft-root',
+    'kubernetes: the Secret (kubernetes.io/tls) of the root; made where there is none.',
+  ),
+  tokenAudience: text('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE, 'kubernetes: the audience that a token must be for.'),
+  kubeconfig: text('WEFT_KUBECONFIG', '', 'kubernetes: a kubeconfig; empty: the service account of this pod.'),
+  kubeHost: text('KUBERNETES_SERVICE_HOST', '', 'kubernetes: the API server; the kubelet sets it.'),
+  kubePort: text('KUBERNETES_SERVICE_PORT', '443', 'kubernetes: its port; the kubelet sets it.'),
   svidLifetimeMs,
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long calls may still run after SIGTERM.'),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),

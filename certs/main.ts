@@ -7,7 +7,7 @@ import { startCerts } from './start.ts'
 async function main(): Promise<void> {
   const config = readCertsConfig(process.env)
   const log = createLog('certs', config.logLevel)
-  const certs = await startCerts(config, { clock: systemClock, log })
+  const certs = await startCerts(config, { clock: systemClock, log, random: Math.random })
   const stop = (signal: string) => {
     log.info({ signal }, 'draining')
     certs.close().then(

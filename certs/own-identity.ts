@@ -14,7 +14,7 @@ export interface OwnIdentity {
 }
 
 export interface OwnIdentityOptions {
-  readonly authority: Authority
+  readonly authority: Watch<Authority>
   readonly id: SpiffeId
   readonly lifetimeMs: number
   readonly clock: Clock
@@ -31,16 +31,17 @@ export async function keepOwnIdentity(options: OwnIdentityOptions): Promise<OwnI
   let issuedAt = clock.wall()
   const identity = new Watched(await makeIdentity(options))
 
-  async function look(): Promise<void> {
-    if (clock.wall() - issuedAt >= lifetimeMs / 2) {
-      try {
-        const next = await makeIdentity(options)
-        issuedAt = clock.wall()
-        if (!isClosed) identity.set(next)
-      } catch (error) {
-        log.error({ reason: String(error) }, 'our own certificate could not be renewed')
-      }
+  async function renew(): Promise<void> {
+    try {
+      const next = await makeIdentity(options)
+      issuedAt = clock.wall()
+      if (!isClosed) identity.set(next)
+    } catch (error) {
+      log.error({ reason: String(error) }, 'our own certificate could not be renewed')
     }
+  }
+  async function look(): Promise<void> {
+    if (clock.wall() - issuedAt >= lifetimeMs / 2) await renew()
     schedule()
   }
   function schedule(): void {
@@ -48,10 +49,12 @@ export async function keepOwnIdentity(options: OwnIdentityOptions): Promise<OwnI
   }
 
   schedule()
+  const stopWatching = options.authority.subscribe(() => void renew())
   return {
     identity,
     close() {
       isClosed = true
+      stopWatching()
       cancel()
     },
   }
@@ -60,6 +63,7 @@ export async function keepOwnIdentity(options: OwnIdentityOptions): Promise<OwnI
 async function makeIdentity({ authority, id, lifetimeMs, clock }: OwnIdentityOptions): Promise<SvidIdentity> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ type: 'spki', format: 'der' })
-  const svid = await issueSvid(authority, { id, publicKey: spki, lifetimeMs, wallMs: clock.wall() })
-  return { id, chain: svid.chain, key: privateKey, roots: authority.bundle, expiresAt: new Date(svid.notAfterMs) }
+  const { current } = authority
+  const svid = await issueSvid(current, { id, publicKey: spki, lifetimeMs, wallMs: clock.wall() })
+  return { id, chain: svid.chain, key: privateKey, roots: current.bundle, expiresAt: new Date(svid.notAfterMs) }
 }

@@ -4,18 +4,21 @@ import { canonicalHost } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { SignRequest, SignResponse } from '#shared/contract/certificates.ts'
 import type { Log } from '#shared/log.ts'
+import type { Watch } from '#shared/watch.ts'
 import type { Attestor } from './attest.ts'
 import type { Authority } from './authority.ts'
 import type { SourceLimit } from './limit.ts'
+import type { Metrics, Outcome } from './metrics.ts'
 import { issueSvid, publicKeyOf } from './sign.ts'
 
 export interface SigningParts {
-  readonly authority: Authority
+  readonly authority: Watch<Authority>
   readonly attestor: Attestor
   readonly limit: SourceLimit
   readonly lifetimeMs: number
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 type SignCall = ServerUnaryCall<SignRequest, SignResponse>
@@ -35,9 +38,13 @@ export function createSignHandler(parts: SigningParts) {
   return (call: SignCall, callback: sendUnaryData<SignResponse>): void => {
     const source = sourceOf(call)
     sign(parts, call.request, source).then(
-      (response) => callback(null, response),
+      (response) => {
+        parts.metrics.count('issued')
+        callback(null, response)
+      },
       (error: unknown) => {
         const refusal = error instanceof Refusal ? error : undefined
+        parts.metrics.count(outcomeOf(refusal))
         if (refusal === undefined) parts.log.error({ source, err: error }, 'signing failed')
         else parts.log.warn({ source, reason: refusal.reason }, 'refused to sign')
         callback({ code: refusal?.code ?? status.INTERNAL, details: refusal?.message ?? 'signing failed' })
@@ -46,19 +53,27 @@ export function createSignHandler(parts: SigningParts) {
   }
 }
 
+function outcomeOf(refusal: Refusal | undefined): Outcome {
+  if (refusal === undefined) return 'failed'
+  return refusal.code === status.UNAVAILABLE ? 'unavailable' : 'refused'
+}
+
 async function sign(parts: SigningParts, request: SignRequest, source: string): Promise<SignResponse> {
   const { authority, attestor, limit, lifetimeMs, clock, log } = parts
   if (!limit.admit(source)) throw new Refusal(status.RESOURCE_EXHAUSTED, 'too many requests from this address')
-  const { id, refusal } = attestor.attest(request.token, source)
+  const attestation = await attestor.attest(request.token, source)
+  const { id } = attestation
   if (id === undefined) {
+    const { refusal, isTransient } = attestation
+    if (isTransient) throw new Refusal(status.UNAVAILABLE, 'certs cannot check tokens now; try again', refusal)
     throw new Refusal(status.UNAUTHENTICATED, 'the token is not good from this address; see the log of certs', refusal)
   }
   const publicKey = await publicKeyOf(request.csr).catch((error: Error) => {
     throw new Refusal(status.INVALID_ARGUMENT, error.message, `${error.message} (${id})`)
   })
-  const svid = await issueSvid(authority, { id, publicKey, lifetimeMs, wallMs: clock.wall() })
+  const svid = await issueSvid(authority.current, { id, publicKey, lifetimeMs, wallMs: clock.wall() })
   log.info({ source, id, serial: svid.serial, expiresAt: new Date(svid.notAfterMs) }, 'certificate issued')
-  return { chainPem: svid.chain, rootsPem: authority.bundle, notAfterMs: svid.notAfterMs }
+  return { chainPem: svid.chain, rootsPem: authority.current.bundle, notAfterMs: svid.notAfterMs }
 }
 
 /** grpc-js gives ADDRESS:PORT, without brackets around an IPv6 address. */

@@ -70,15 +70,15 @@ export interface IssuedSvid {
   readonly serial: string
 }
 
-/** A leaf as X509-SVID.md wants it. It never outlives the root. */
+/** A leaf as X509-SVID.md wants it. It never outlives what signs it. */
 export async function issueSvid(authority: Authority, order: SvidOrder): Promise<IssuedSvid> {
-  const wantedMs = Math.min(order.wallMs + order.lifetimeMs, authority.root.notAfter.getTime())
+  const wantedMs = Math.min(order.wallMs + order.lifetimeMs, authority.endsAt.getTime())
   // X.509 has no fractions of a second.
   const notAfterMs = Math.floor(wantedMs / 1000) * 1000
   const serial = randomSerial()
   const leaf = await X509CertificateGenerator.create({
     serialNumber: serial,
-    issuer: authority.root.subject,
+    issuer: authority.signer.subject,
     notBefore: new Date(order.wallMs - BACKDATE_MS),
     notAfter: new Date(notAfterMs),
     publicKey: new PublicKey(order.publicKey),
@@ -90,8 +90,8 @@ export async function issueSvid(authority: Authority, order: SvidOrder): Promise
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      await AuthorityKeyIdentifierExtension.create(authority.root),
+      await AuthorityKeyIdentifierExtension.create(authority.signer),
     ],
   })
-  return { chain: `${leaf.toString('pem')}\n`, notAfterMs, serial }
+  return { chain: `${leaf.toString('pem')}\n${authority.intermediates}`, notAfterMs, serial }
 }

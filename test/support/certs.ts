@@ -14,6 +14,7 @@ import { encodeCsr } from '#shared/identity/csr.ts'
 import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-client.ts'
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { Log } from '#shared/log.ts'
+import { readCertsConfig } from '../../certs/config.ts'
 import { type Certs, startCerts } from '../../certs/start.ts'
 
 const Certificates = loadContract('certificates')
@@ -59,6 +60,7 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
   const bundleFile = join(directory, 'bundle.pem')
   const logged: Record<string, unknown>[] = []
   const config = {
+    ...readCertsConfig({}),
     trustDomain: 'weft.local',
     listen: [{ host: '127.0.0.1', port: options.port ?? 0 }],
     stateDir: join(directory, 'state'),
@@ -67,7 +69,11 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
     svidLifetimeMs: options.lifetimeMs ?? 3600_000,
     drainTimeoutMs: 1000,
   }
-  const certs: Certs = await startCerts(config, { clock: options.clock ?? systemClock, log: logInto(logged) })
+  const certs: Certs = await startCerts(config, {
+    clock: options.clock ?? systemClock,
+    log: logInto(logged),
+    random: Math.random,
+  })
   const port = certs.addresses[0]?.port ?? 0
   const roots = readFileSync(bundleFile, 'utf8')
   const relays: Relay[] = []

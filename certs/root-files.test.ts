@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { makeAuthority } from '../test/support/authority.ts'
-import { openAuthority } from './authority.ts'
+import { openAuthority } from './root-files.ts'
 
 const TRUST_DOMAIN = 'weft.local'
 const wallMs = Date.parse('2026-06-01T12:00:00Z')
