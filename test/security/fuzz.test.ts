@@ -1,0 +1,78 @@
+// Broken requests and broken answers at once, through two sidecars: none may end a process or be called a bug of ours.
+import { once } from 'node:events'
+import { afterEach, expect, test } from 'vitest'
+import { seededRandom } from '#shared/seeded-random.ts'
+import { applicationThat, closeAll, dial, pairFor } from './attack.ts'
+
+afterEach(closeAll)
+
+const HEADS = ['GET / HTTP/1.1', 'POST /a?b=%zz HTTP/1.1', 'HEAD //x HTTP/1.1', 'OPTIONS * HTTP/1.1', 'PUT /p HTTP/1.0']
+const FIELDS = [
+  'Connection: close',
+  'Connection: Upgrade, x',
+  'Upgrade: websocket',
+  'Expect: 100-continue',
+  'Content-Length: 3',
+  'Transfer-Encoding: chunked',
+  'traceparent: junk',
+  `Cookie: ${'c'.repeat(5000)}`,
+  'TE: trailers',
+]
+const BODIES = [
+  '',
+  'abc',
+  '3\r\nabc\r\n0\r\n\r\n',
+  '3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\n',
+  '1\r\na\r\n'.repeat(50),
+  'ffffffffffffffff\r\n',
+]
+const ANSWERS = [
+  'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+  'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort',
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: 1\r\n\r\n',
+  'HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw',
+  'HTTP/1.1 100 Continue\r\n\r\n',
+  'HTTP/1.1 103 Early\r\nLink: a\r\n\r\n'.repeat(20),
+  'HTTP/1.0 200 OK\r\n\r\nuntil the end',
+  'HTTP/1.1 204 None\r\nContent-Length: 3\r\n\r\nabc',
+  'HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n',
+  'no HTTP at all\r\n\r\n',
+]
+
+test('600 broken conversations, each side at its worst, are no bug and end no process', async () => {
+  const random = seededRandom(20_261_120)
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T
+  const spoilt = (text: string) => {
+    const bytes = Buffer.from(text, 'latin1')
+    if (random() < 0.25) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
+    return bytes
+  }
+  const application = await applicationThat((socket) => {
+    for (let left = 1 + random() * 2; left > 0; left--) socket.write(spoilt(pick(ANSWERS)))
+    const chance = random()
+    if (chance < 0.2) socket.end()
+    else if (chance < 0.4) socket.resetAndDestroy()
+  })
+  const pair = await pairFor({ application, workload: { mtls: 'Permissive' } })
+  const converse = async (port: number) => {
+    const socket = dial(port)
+    const fields = Array.from({ length: Math.floor(random() * 4) }, () => `${pick(FIELDS)}\r\n`).join('')
+    for (let left = 1 + random() * 3; left > 0; left--) {
+      socket.write(spoilt(`${pick(HEADS)}\r\nHost: c\r\n${fields}\r\n${pick(BODIES)}`))
+    }
+    if (random() < 0.4) socket.end()
+    socket.resume()
+    const give = setTimeout(() => (random() < 0.5 ? socket.destroy() : socket.resetAndDestroy()), 40)
+    await once(socket, 'close')
+    clearTimeout(give)
+  }
+  const worker = async (port: number) => {
+    for (let left = 30; left > 0; left--) await converse(port)
+  }
+  await Promise.all(Array.from({ length: 20 }, (_, i) => worker(i % 4 === 0 ? pair.inboundPort : pair.port)))
+
+  const events = [...pair.events.client, ...pair.events.server]
+  expect(events.filter(({ reason }) => reason === 'INTERNAL')).toEqual([])
+  expect(events.some(({ kind, reason }) => kind === 'request' && reason === null)).toBe(true)
+  expect(new Set(events.map(({ reason }) => reason)).size).toBeGreaterThan(3)
+})
