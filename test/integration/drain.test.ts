@@ -31,6 +31,8 @@ test('a drain finishes what came in and lets out what goes out; SIGTERM ends it'
   // New requests that still come are served, and told to go elsewhere with the next one.
   const late = await client.request(`${url}/`, { isKeepAlive: true })
   expect([late.status, late.headers['connection']]).toEqual([200, 'close'])
+  const fromPeer = await mesh.exec('other-0', ['node', '-e', POST, url])
+  expect(fromPeer.stdout).toBe('200')
   const out = await mesh.exec('leaving-0', ['node', '-e', FETCH_OTHER])
   expect(out.stdout).toBe('200 other-0')
 
@@ -44,6 +46,8 @@ test('a drain finishes what came in and lets out what goes out; SIGTERM ends it'
   expect(sidecar?.lastExit).toMatchObject({ code: 0, signal: null })
 })
 
+const POST =
+  'fetch(process.argv[1], { method: "POST", body: "pay 10" }).then((r) => process.stdout.write(String(r.status)))'
 const FETCH_OTHER =
   'fetch("http://other:8080/").then((r) => process.stdout.write(r.status + " " + r.headers.get("x-pod")))'
 
