@@ -12,29 +12,48 @@ import {
 /** A name of `ip netns`; undefined: the namespace of this process, as in an init container. */
 export type Namespace = string | undefined
 
+/** Which programs of Debian's iptables are called, and for which families of addresses. */
+export interface Tables {
+  /** Undefined: what the machine calls iptables. */
+  readonly backend?: 'nft' | 'legacy'
+  /** False where the kernel has no IPv6 at all: nothing to redirect there. */
+  readonly hasIPv6: boolean
+}
+
+const USUAL: Tables = { hasIPv6: true }
+
 /** Another program that changes the same table between our look and our write makes the write fail: look again. */
 const ATTEMPTS = 3
 
 /** Redirects all TCP of the namespace. Applied twice it is as applied once. Rejects with what iptables said. */
-export async function applyRedirect(namespace: Namespace, options: RedirectOptions = {}): Promise<void> {
-  await change(namespace, (found) => redirectProgram(options, found))
+export async function applyRedirect(
+  namespace: Namespace,
+  options: RedirectOptions = {},
+  tables: Tables = USUAL,
+): Promise<void> {
+  await change(namespace, tables, (found) => redirectProgram(options, found))
 }
 
 /** Takes the redirection out again; nothing happens where there is none. */
 export async function removeRedirect(namespace: Namespace): Promise<void> {
-  await change(namespace, removalProgram)
+  await change(namespace, USUAL, removalProgram)
 }
 
-async function change(namespace: Namespace, write: (found: HooksOfFamilies) => Programs): Promise<void> {
+async function change(
+  namespace: Namespace,
+  { backend, hasIPv6 }: Tables,
+  write: (found: HooksOfFamilies) => Programs,
+): Promise<void> {
+  const named = (family: string, verb: string) => [family, backend, verb].filter((part) => part !== undefined).join('-')
+  const save = (family: string) => run(namespace, [named(family, 'save'), '-t', 'nat'])
+  const restore = (family: string, program: string) =>
+    run(namespace, [named(family, 'restore'), '-w', '--noflush'], program)
   for (let attempt = 1; ; attempt++) {
-    const [v4, v6] = await Promise.all([
-      run(namespace, ['iptables-save', '-t', 'nat']),
-      run(namespace, ['ip6tables-save', '-t', 'nat']),
-    ])
+    const [v4, v6] = await Promise.all([save('iptables'), hasIPv6 ? save('ip6tables') : ''])
     const programs = write({ v4: findHooks(v4), v6: findHooks(v6) })
     try {
-      await run(namespace, ['iptables-restore', '-w', '--noflush'], programs.v4)
-      await run(namespace, ['ip6tables-restore', '-w', '--noflush'], programs.v6)
+      await restore('iptables', programs.v4)
+      if (hasIPv6) await restore('ip6tables', programs.v6)
       return
     } catch (error) {
       if (attempt === ATTEMPTS) throw error
@@ -42,7 +61,8 @@ async function change(namespace: Namespace, write: (found: HooksOfFamilies) => P
   }
 }
 
-function run(namespace: Namespace, command: readonly string[], input = ''): Promise<string> {
+/** Rejects with the name of the program and what it said. */
+export function run(namespace: Namespace, command: readonly string[], input = ''): Promise<string> {
   const [program = '', ...argv] = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
   return new Promise((resolve, reject) => {
     const child = execFile(program, argv, { timeout: 20_000 }, (error, stdout, stderr) => {
