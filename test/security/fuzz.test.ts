@@ -1,5 +1,4 @@
 // Broken requests and broken answers at once, through two sidecars: none may end a process or be called a bug of ours.
-import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { seededRandom } from '#shared/seeded-random.ts'
 import { applicationThat, closeAll, dial, pairFor } from './attack.ts'
@@ -63,7 +62,7 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
     if (random() < 0.4) socket.end()
     socket.resume()
     const give = setTimeout(() => (random() < 0.5 ? socket.destroy() : socket.resetAndDestroy()), 40)
-    await once(socket, 'close')
+    await new Promise((resolve) => socket.once('close', resolve))
     clearTimeout(give)
   }
   const worker = async (port: number) => {
