@@ -1,8 +1,8 @@
 // Bytes both ways between two streams: back-pressure, half-close kept, a reset on one side resets the other.
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { readDirectly } from './direct-read.ts'
 import { Gathering } from './gather.ts'
+import { reset } from './reset.ts'
 
 export interface RelayOptions {
   /** Bytes that the opener sent before the relay began. */
@@ -106,10 +106,4 @@ function pumpChunks(from: Duplex, to: Duplex, count: (size: number) => void): vo
     if (!to.write(chunk)) from.pause()
   })
   to.on('drain', () => from.resume())
-}
-
-function reset(stream: Duplex): void {
-  if (stream.destroyed) return
-  if (stream instanceof Socket && !('encrypted' in stream)) stream.resetAndDestroy()
-  else stream.destroy()
 }
