@@ -20,7 +20,8 @@ const initdb = programOf('initdb', 'postgresql')
 const psql = programOf('psql', 'postgresql-client')
 const pgbench = programOf('pgbench', 'postgresql')
 const setpriv = programOf('setpriv', 'util-linux')
-const PORT = 5432
+// Not 5432, which needs no detection: here the client's first bytes tell that it is no HTTP.
+const PORT = 15432
 
 /** A cluster that lets everybody in and never waits for a disk, with TLS beside plain connections. */
 function cluster(): readonly string[] {
