@@ -1,4 +1,4 @@
-// Which backend a request goes to, and why: the same pure function in the sidecar, in `weft explain` and in tests.
+// Which backend a request goes to, and why: pure, so that a test decides exactly as a sidecar does.
 // The same outcome is always the same Decision object, so that callers can key what they made for it.
 import type { Decision, DestinationConfig, RequestFacts, RouteRule } from './config.ts'
 import { type CompiledMatch, compileMatch, holds, looksAtPath } from './match.ts'

@@ -34,7 +34,7 @@ test.each<[Outcome, ReturnType<typeof judge>]>([
   [failed('TRY_TIMEOUT'), 'failure'],
   [{ ...answered(200), fault: 'UPSTREAM_CLOSED' }, 'failure'],
   [failed('IDLE_TIMEOUT'), 'neither'],
-  [failed('DRAINING'), 'neither'],
+  [failed('BREAKER_OPEN'), 'neither'],
   [abandoned, 'neither'],
   [{ ...abandoned, ok: true }, 'success'],
 ])('%o says %s of the endpoint', (outcome, verdict) => {

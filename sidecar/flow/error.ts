@@ -66,7 +66,7 @@ export const FAULTS = {
     grpc: 12,
     retry: false,
     text: 'no rule of the routes of this service matches the request',
-    fix: 'Add a rule without matches as the last one, or mend the matches; `weft explain` shows why.',
+    fix: 'Add a rule without matches as the last one, or mend the matches: docs/decide.md says how they are read.',
   },
   NO_BACKEND: {
     status: 500,
@@ -179,20 +179,6 @@ export const FAULTS = {
     retry: false,
     text: 'the connection reached this pod but is for an address that is not its own',
     fix: 'Correct the route of the sender that leads through this pod; a sidecar is no router.',
-  },
-  DETECT_TIMEOUT: {
-    status: 408,
-    grpc: 4,
-    retry: false,
-    text: 'no protocol bytes before the deadline',
-    fix: 'Declare appProtocol on the port of the service.',
-  },
-  DRAINING: {
-    status: 503,
-    grpc: 14,
-    retry: true,
-    text: 'the pod is shutting down',
-    fix: 'Nothing: callers go to another endpoint.',
   },
   INTERNAL: {
     status: 500,

@@ -69,7 +69,7 @@ test('a status of the policy is tried again for a method that may be repeated', 
 test('a request that the sidecar of the endpoint says never reached its application is tried again, even a POST', () => {
   const { afterAnswer } = start({ statuses: [] })
   expect(afterAnswer(503, 'POST', ['x-weft-reason', 'CONNECT_FAILED'])).toBe('retry')
-  expect(afterAnswer(503, 'POST', ['x-weft-reason', 'DRAINING'])).toBe('retry')
+  expect(afterAnswer(503, 'POST', ['x-weft-reason', 'CONNECT_TIMEOUT'])).toBe('retry')
   expect(afterAnswer(502, 'POST', ['x-weft-reason', 'UPSTREAM_CLOSED'])).toBe('continue')
 })
 

@@ -25,7 +25,7 @@ const MAX_BACKOFF_FACTOR = 16
 const STALE_DELAY_MS = 1
 
 /** With one of these the endpoint's own sidecar says that the application never saw the request. */
-const NEVER_ARRIVED: ReadonlySet<string> = new Set<FaultCode>(['CONNECT_FAILED', 'CONNECT_TIMEOUT', 'DRAINING'])
+const NEVER_ARRIVED: ReadonlySet<string> = new Set<FaultCode>(['CONNECT_FAILED', 'CONNECT_TIMEOUT'])
 
 /** null when the policy wants no retries. */
 export function createRetryStep(options: RetryStepOptions): Step | null {

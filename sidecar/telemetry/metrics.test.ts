@@ -85,7 +85,7 @@ test.each([
   { direction: 'outbound', status: 404, reason: null, errorType: '404' },
   { direction: 'outbound', status: 404, reason: 'NO_ROUTE', errorType: 'NO_ROUTE' },
   { direction: 'inbound', status: 0, reason: null, errorType: '_OTHER' },
-  { direction: 'inbound', status: 0, reason: 'DRAINING', errorType: 'DRAINING' },
+  { direction: 'inbound', status: 0, reason: 'UPSTREAM_CLOSED', errorType: 'UPSTREAM_CLOSED' },
 ] as const)('error_type of $status ($reason) $direction is $errorType', ({ errorType, ...event }) => {
   const name = event.direction === 'inbound' ? 'http_server_requests_total' : 'http_client_requests_total'
   const [sample] = samplesAfter([requestEnded(event)]).all(name)
