@@ -179,6 +179,8 @@ class State {
     const given = body === '' ? {} : (JSON.parse(body) as KubeObject)
     if (request.method === 'POST') return this.#create(shelf, given as KubeObject, response)
     const known = shelf.objects.get(name ?? '')
+    const isApply = request.headers['content-type'] === 'application/apply-patch+yaml'
+    if (known === undefined && isApply) return send(response, this.put(shelf.kind, given as KubeObject), 201)
     if (known === undefined) return refuse(response, 404, 'NotFound', `${shelf.kind.plural} "${name}" not found`)
     if (request.method === 'GET') return send(response, known)
     this.#change(shelf, known, { given: given as KubeObject, isPatch: request.method === 'PATCH', isStatus }, response)
