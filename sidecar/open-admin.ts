@@ -54,7 +54,10 @@ export function openAdmin(running: Running): Promise<Admin> {
 /** Never depends on control being there. */
 function readiness({ identity, drain }: Running) {
   const reasons: string[] = []
-  if (identity.current === undefined) reasons.push('no certificate yet: is certs reachable?')
+  const { current } = identity
+  if (current === undefined) reasons.push('no certificate yet: is certs reachable?')
+  // Callers would refuse us, so none should be sent here.
+  else if (current.expiresAt.getTime() <= Date.now()) reasons.push('the certificate has expired: is certs reachable?')
   if (drain.state.current !== 'serving') reasons.push('draining')
   return { isReady: reasons.length === 0, reasons }
 }
