@@ -1,5 +1,34 @@
 // Every setting of the sidecar with default and unit. main.ts hands in process.env, nobody else reads that.
-import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
+import {
+  count,
+  list,
+  milliseconds,
+  oneOf,
+  port,
+  readSettings,
+  type Setting,
+  type SettingsOf,
+  text,
+} from '#shared/settings.ts'
+
+function portAndPath(
+  variable: string,
+  fallback: string,
+  about: string,
+): Setting<{ readonly port: number; readonly path: string } | null> {
+  return {
+    variable,
+    fallback,
+    about,
+    want: 'a port and a path such as 9090/metrics',
+    parse(value) {
+      if (value === '') return null
+      const match = /^(\d{1,5})(\/[!-~]*)$/.exec(value)
+      const number = port('', '', '').parse(match?.[1] ?? '')
+      return number === undefined ? undefined : { port: number, path: match?.[2] ?? '/' }
+    },
+  }
+}
 
 export const SETTINGS = {
   podName: text('WEFT_POD_NAME', 'unknown', 'Name of this pod.'),
@@ -28,6 +57,11 @@ export const SETTINGS = {
   adminPort: port('WEFT_ADMIN_PORT', '15000', 'Admin, on loopback only.'),
   adminSocket: text('WEFT_ADMIN_SOCKET', '', 'A Unix socket for admin besides; empty: none.'),
   probes: text('WEFT_PROBES', '{}', 'The probes of the application, JSON as in a pod template.'),
+  applicationMetrics: portAndPath(
+    'WEFT_APPLICATION_METRICS',
+    '',
+    "Where the application shows Prometheus metrics, shown beside the sidecar's own; empty: nowhere.",
+  ),
   runAs: count('WEFT_RUN_AS', '0', 'The uid and gid to drop to after the start as root; 0: stay.'),
   // Server-speaks-first protocols wait this long for nothing, so keep it short.
   silenceMs: milliseconds('WEFT_SILENCE', '20ms', 'Silence of a client after which the server may speak first.'),

@@ -28,6 +28,7 @@ export function openAdmin(running: Running): Promise<Admin> {
   return createAdmin({
     ready: () => readiness(running),
     metrics: telemetry.metrics.render,
+    ...applicationMetrics(running),
     dumps: {
       config: () => ({ settings: config, workload: discovery.workload.current ?? null, discovery: discovery.dump() }),
       endpoints: () => discovery.dump(),
@@ -49,6 +50,11 @@ export function openAdmin(running: Running): Promise<Admin> {
     log,
     listen: { ...config, adminSocket: config.adminSocket === '' ? null : config.adminSocket },
   })
+}
+
+function applicationMetrics({ config }: Running) {
+  const { applicationMetrics: place, podAddresses } = config
+  return place === null ? {} : { applicationMetrics: { ...place, host: podAddresses[0] ?? '127.0.0.1' } }
 }
 
 /** Never depends on control being there. */

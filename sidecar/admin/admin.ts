@@ -4,10 +4,10 @@ import type { Server } from 'node:http'
 import type { Log } from '#shared/log.ts'
 import { type Dumps, dumpPage } from './config-dump.ts'
 import { drainPage } from './drain.ts'
-import { close, createPageServer, listen, listenOnSocket, type Pages } from './http.ts'
+import { close, createPageServer, listen, listenOnSocket, type Pages, plain } from './http.ts'
 import { refuseForeign } from './local-only.ts'
 import { type LogLevel, setLevelPage, showLevelPage } from './logging.ts'
-import { metricsPage } from './metrics-page.ts'
+import { type ApplicationMetrics, metricsPage } from './metrics-page.ts'
 import { type ProbePageOptions, probePage } from './probe.ts'
 import { type Readiness, readyPage } from './ready.ts'
 
@@ -15,6 +15,8 @@ export interface AdminOptions {
   readonly ready: () => Readiness
   /** Prometheus text exposition 0.0.4. */
   readonly metrics: () => string
+  /** Where the application shows its own, to be shown beside ours. */
+  readonly applicationMetrics?: ApplicationMetrics
   readonly dumps: Dumps
   readonly logLevel: LogLevel
   /** Stage one of the drain; resolves when it is over. */
@@ -53,7 +55,7 @@ export async function createAdmin(options: AdminOptions): Promise<Admin> {
     await listenIfThere(open(pages, true), { host: '::1', port: admin })
     if (options.listen.adminSocket !== null) await listenOnSocket(open(pages, true), options.listen.adminSocket)
     const metrics = await listenEverywhere(
-      () => open({ 'GET /metrics': metricsPage(options.metrics) }, false),
+      () => open({ 'GET /metrics': metricsPage(options.metrics, options.applicationMetrics) }, false),
       options.listen.metricsPort,
     )
     const health = await listenEverywhere(() => open(healthPages(options), false), options.listen.healthPort)
@@ -78,7 +80,12 @@ function adminPages(options: AdminOptions): Pages {
 }
 
 function healthPages(options: AdminOptions): Pages {
-  return { 'GET /ready': readyPage(options.ready), 'GET /probe/*': probePage(options.probes) }
+  return {
+    'GET /ready': readyPage(options.ready),
+    // For a liveness probe: one that drains, or has no certificate yet, lives.
+    'GET /live': () => plain(200, 'alive'),
+    'GET /probe/*': probePage(options.probes),
+  }
 }
 
 /** Both families on one socket where the pod has IPv6. */

@@ -1,5 +1,5 @@
 // Reads WEFT_PROBES: the probes that the injector (or `weft up`) took out of the pod, in the words of Kubernetes.
-import type { HttpGet, Probe, Probes, TcpSocket } from './probe.ts'
+import type { Action, GrpcCheck, HttpGet, Probe, Probes } from './probe.ts'
 
 /** Throws one TypeError that names every mistake with its path. Empty text: no probes. */
 export function parseProbes(text: string): Probes {
@@ -30,7 +30,7 @@ function parseObject(text: string): Record<string, unknown> {
 function readProbe(name: string, value: unknown, mistakes: string[]): Probe | undefined {
   const action = isObject(value) ? readAction(name, value, mistakes) : undefined
   if (!isObject(value) || action === undefined) {
-    if (mistakes.length === 0) mistakes.push(`${name}: want httpGet or tcpSocket`)
+    if (mistakes.length === 0) mistakes.push(`${name}: want httpGet, tcpSocket or grpc`)
     return undefined
   }
   // Defaults of the Kubernetes API.
@@ -41,8 +41,9 @@ function readProbe(name: string, value: unknown, mistakes: string[]): Probe | un
   }
 }
 
-function readAction(name: string, probe: Record<string, unknown>, mistakes: string[]): HttpGet | TcpSocket | undefined {
-  const { httpGet, tcpSocket } = probe
+function readAction(name: string, probe: Record<string, unknown>, mistakes: string[]): Action | undefined {
+  const { httpGet, tcpSocket, grpc } = probe
+  if (isObject(grpc)) return readGrpc(`${name}.grpc`, grpc, mistakes)
   if (isObject(httpGet)) return readHttpGet(`${name}.httpGet`, httpGet, mistakes)
   if (!isObject(tcpSocket)) return undefined
   return { kind: 'tcpSocket', port: readPort(`${name}.tcpSocket.port`, tcpSocket['port'], mistakes) }
@@ -62,6 +63,12 @@ function readHttpGet(path: string, value: Record<string, unknown>, mistakes: str
     scheme: scheme === 'HTTPS' ? 'HTTPS' : 'HTTP',
     headers: readHeaders(`${path}.httpHeaders`, value['httpHeaders'] ?? [], mistakes),
   }
+}
+
+function readGrpc(path: string, value: Record<string, unknown>, mistakes: string[]): GrpcCheck {
+  const service = value['service'] ?? ''
+  if (typeof service !== 'string') mistakes.push(`${path}.service: want text`)
+  return { kind: 'grpc', port: readPort(`${path}.port`, value['port'], mistakes), service: String(service) }
 }
 
 function readHeaders(path: string, value: unknown, mistakes: string[]): { name: string; value: string }[] {

@@ -140,7 +140,7 @@ test('probes are read in the words of Kubernetes, with its defaults', () => {
 test.each([
   ['not JSON', '{', 'want a JSON object'],
   ['a list', '[]', 'want a JSON object'],
-  ['no action', '{"a":{}}', 'a: want httpGet or tcpSocket'],
+  ['no action', '{"a":{}}', 'a: want httpGet, tcpSocket or grpc'],
   ['an odd name', '{"a/b":{"tcpSocket":{"port":1}}}', '"a/b": want a name'],
   ['a port as text', '{"a":{"httpGet":{"port":"8080"}}}', 'a.httpGet.port: want a port'],
   ['a port too high', '{"a":{"tcpSocket":{"port":65536}}}', 'a.tcpSocket.port: want a port'],

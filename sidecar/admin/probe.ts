@@ -3,14 +3,16 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
+import { checkGrpcHealth } from './grpc-probe.ts'
 import { type Page, plain } from './http.ts'
 
-/** As in a container of the Kubernetes API; grpc and exec are not the sidecar's business. */
+/** As in a container of the Kubernetes API; exec is not the sidecar's business. */
 export interface Probe {
-  readonly action: HttpGet | TcpSocket
+  readonly action: Action
   readonly timeoutMs: number
   readonly periodMs: number
 }
+export type Action = HttpGet | TcpSocket | GrpcCheck
 export interface HttpGet {
   readonly kind: 'httpGet'
   readonly path: string
@@ -22,7 +24,13 @@ export interface TcpSocket {
   readonly kind: 'tcpSocket'
   readonly port: number
 }
-/** By name: readiness, liveness, startup, or with the container in front. */
+export interface GrpcCheck {
+  readonly kind: 'grpc'
+  readonly port: number
+  /** Empty: the server as a whole. */
+  readonly service: string
+}
+/** By name: readiness, liveness, startup, or with the container in front, as in catalog.readiness. */
 export type Probes = ReadonlyMap<string, Probe>
 
 export interface ProbeResult {
@@ -34,13 +42,22 @@ export interface ProbeResult {
 export async function runProbe(probe: Probe, host: string, signal: AbortSignal): Promise<ProbeResult> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(probe.timeoutMs)])
   try {
-    return probe.action.kind === 'httpGet'
-      ? await getHttp(probe.action, host, deadline)
-      : await openTcp(probe.action, host, deadline)
+    return await act(probe.action, host, deadline)
   } catch (cause) {
     if (deadline.aborted) return { isSuccess: false, text: `no answer within ${probe.timeoutMs} ms` }
     return { isSuccess: false, text: cause instanceof Error ? cause.message : String(cause) }
   }
+}
+
+function act(action: Action, host: string, signal: AbortSignal): Promise<ProbeResult> {
+  if (action.kind === 'httpGet') return getHttp(action, host, signal)
+  if (action.kind === 'tcpSocket') return openTcp(action, host, signal)
+  return checkGrpc(action, host, signal)
+}
+
+async function checkGrpc({ port, service }: GrpcCheck, host: string, signal: AbortSignal): Promise<ProbeResult> {
+  const status = await checkGrpcHealth({ host, port, service }, signal)
+  return { isSuccess: status === 'SERVING', text: `the application says ${status}` }
 }
 
 /** 200 to 399 is success, as the kubelet has it; a redirect is not followed. The body is not read. */
