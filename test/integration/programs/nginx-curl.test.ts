@@ -21,8 +21,8 @@ import {
 const curl = programOf('curl', 'curl')
 const openssl = programOf('openssl', 'openssl')
 const GIB = 1 << 30
-/** What a sidecar may grow by while 1 GiB passes; measured: see the line that the test prints. */
-const GROWTH_LIMIT_MIB = 128
+/** What a sidecar may grow by while 1 GiB passes each way. Measured: 76 to 95 MiB for HTTP, 5 to 15 MiB for bytes. */
+const GROWTH_LIMIT_MIB = { http: 128, bytes: 64 }
 
 let nginx: Nginx
 const mesh = meshForFile(() => {
@@ -119,13 +119,9 @@ test('HTTP/2 passes as bytes, with prior knowledge and inside the application’
   await expectBothSidecars(mesh(), { ...ends, port: PORTS.https, protocol: 'tls' })
 })
 
-test('1 GiB of HTTP/1.1 goes down and up as it was, and each sidecar’s memory stays bounded', async () => {
-  await expectGigabyte(url(''), [])
-  await expectBothSidecars(mesh(), { client: 'client-0', server: 'nginx-0', port: PORTS.http, kind: 'request' })
-})
-
+// Bytes first: what HTTP has made a process grow by stays with it for a while.
 test('1 GiB inside the application’s own TLS goes down and up as it was, and each sidecar’s memory stays bounded', async () => {
-  await expectGigabyte(`https://nginx:${PORTS.https}`, ['--insecure'])
+  await expectGigabyte(`https://nginx:${PORTS.https}`, ['--insecure'], GROWTH_LIMIT_MIB.bytes)
   await expectBothSidecars(mesh(), {
     client: 'client-0',
     server: 'nginx-0',
@@ -135,7 +131,12 @@ test('1 GiB inside the application’s own TLS goes down and up as it was, and e
   })
 })
 
-async function expectGigabyte(base: string, options: readonly string[]): Promise<void> {
+test('1 GiB of HTTP/1.1 goes down and up as it was, and each sidecar’s memory stays bounded', async () => {
+  await expectGigabyte(url(''), [], GROWTH_LIMIT_MIB.http)
+  await expectBothSidecars(mesh(), { client: 'client-0', server: 'nginx-0', port: PORTS.http, kind: 'request' })
+})
+
+async function expectGigabyte(base: string, options: readonly string[], limitMiB: number): Promise<void> {
   const expected = makeGigabyte(join(nginx.root, 'gigabyte'))
   const before = pods().map((name) => {
     resetPeak(mesh(), name)
@@ -155,7 +156,7 @@ async function expectGigabyte(base: string, options: readonly string[]): Promise
     console.log(
       `${name}: ${spent.toFixed(2)} CPU s a GiB, grew by ${growth.toFixed(0)} MiB over ${idle.toFixed(0)} MiB`,
     )
-    expect(growth, name).toBeLessThan(GROWTH_LIMIT_MIB)
+    expect(growth, name).toBeLessThan(limitMiB)
   }
 }
 

@@ -34,6 +34,7 @@ function cluster(): readonly string[] {
   writeFileSync(join(data, 'pg_hba.conf'), 'local all all trust\nhost all all all trust\n')
   const settings = {
     listen_addresses: '*',
+    port: `${PORT}`,
     unix_socket_directories: directory,
     fsync: 'off',
     shared_buffers: '32MB',
