@@ -17,6 +17,21 @@ const addresses = (variable: string, fallback: string, about: string): Setting<r
 })
 
 export const SETTINGS = {
+  source: oneOf('files', 'kubernetes')('WEFT_SOURCE', 'files', 'Where the configuration of the mesh comes from.'),
+  kubeconfig: text(
+    'KUBECONFIG',
+    '',
+    'A kubeconfig, whose current context is taken; empty: the service account of this pod. Only with `WEFT_SOURCE=kubernetes`, as all settings down to `WEFT_POD_NAME`.',
+  ),
+  apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
+  apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
+  namespace: text('WEFT_NAMESPACE', 'weft-system', 'Where Weft itself runs, its Lease too.'),
+  controlService: text(
+    'WEFT_CONTROL_SERVICE',
+    'weft-control',
+    'The Service of control there; sidecars send their spans to it.',
+  ),
+  replica: text('WEFT_POD_NAME', 'weft-control', 'What this replica calls itself; each its own.'),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),
   otlpGrpcListen: addresses('WEFT_OTLP_GRPC_LISTEN', '127.0.0.1:4317', 'Where spans come in by gRPC; empty: nowhere.'),

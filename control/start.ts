@@ -1,18 +1,17 @@
-// Joins the parts of control: files -> model -> discovery; spans -> ring; and the local API that tells of them all.
+// Joins the parts of control: files or a cluster -> model -> discovery; spans -> ring; and the local API that tells of them all.
 import { formatAddress } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createSvidSource, type SvidSource } from '#shared/identity/svid-client.ts'
 import type { Log } from '#shared/log.ts'
-import { type ConfigStore, createConfigStore } from './apply.ts'
 import type { ControlConfig } from './config.ts'
 import { startLocalApi } from './local-api.ts'
 import { createDiscoveryServer } from './serve/server.ts'
+import { openSource } from './source.ts'
 import { describeStatus } from './status.ts'
 import { startGrpcReceiver } from './traces/grpc-receiver.ts'
 import { startHttpReceiver } from './traces/http-receiver.ts'
 import { TraceRing } from './traces/ring.ts'
-import { watchFiles } from './watch/files.ts'
 
 export interface ControlParts {
   readonly clock: Clock
@@ -54,16 +53,18 @@ async function open(
   onClose(grpc.close)
   const http = await startHttpReceiver(config.otlpHttpListen, ring)
   onClose(http.close)
-  const files = watchFiles({ ...parts, ...config })
-  onClose(files.close)
-  const source = startIdentity(config, parts)
-  onClose(() => source.close())
-  const { identity } = source
-  const discovery = createDiscoveryServer({ ...parts, ...config, model: files.model, identity, software: SOFTWARE })
+  const source = await openSource(config, parts)
+  onClose(source.close)
+  const { model, problems, store } = source
+  const svid = startIdentity(config, parts)
+  onClose(() => svid.close())
+  const { identity } = svid
+  const discovery = createDiscoveryServer({ ...parts, ...config, model, identity, software: SOFTWARE })
   onClose(discovery.close)
-  const store: ConfigStore = createConfigStore({ ...config, ...files })
-  const status = () => describeStatus({ ...files, identity, ring, sidecars: discovery.sidecars })
-  const api = await startLocalApi(config.socket, { store, status, ring, model: files.model })
+  const { sidecars } = discovery
+  source.report(sidecars)
+  const status = () => describeStatus({ model, problems, identity, ring, sidecars })
+  const api = await startLocalApi(config.socket, { store, status, ring, model })
   onClose(api.close)
   for (const address of config.listen) await discovery.listen(address)
   log.info({ listen: config.listen.map(formatAddress) }, 'discovery is served')
@@ -71,6 +72,6 @@ async function open(
 
 function startIdentity(config: ControlConfig, parts: ControlParts): SvidSource {
   const idOf = (serviceAccount: string) =>
-    formatSpiffeId({ trustDomain: config.trustDomain, namespace: 'weft-system', serviceAccount })
+    formatSpiffeId({ trustDomain: config.trustDomain, namespace: config.namespace, serviceAccount })
   return createSvidSource({ ...parts, ...config, id: idOf('weft-control'), certsId: idOf('weft-certs') })
 }

@@ -5,7 +5,7 @@ import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import type { World } from '#shared/standalone/world.ts'
 import { destinationOf, podProtocol, portsOf, serviceTargeting } from './destinations.ts'
 import { endpointsOf } from './endpoints.ts'
-import { type Inventory, type Pod, takeInventory } from './inventory.ts'
+import { type Inventory, ownName, type Pod, takeInventory } from './inventory.ts'
 import { compileMeshPolicies, type MeshPolicies } from './mesh-policies.ts'
 import { compileRoutes } from './routes.ts'
 import { describeRef, type ObjectStatus } from './status.ts'
@@ -63,7 +63,7 @@ function workloadOf(inventory: Inventory, meshPolicies: MeshPolicies, name: stri
     protocol: podProtocol(inventory, pod, port),
     service: serviceNameAt(inventory, pod, port),
   }))
-  return { name, namespace, serviceAccount, labels, mtls, ports, tracing, accessLog }
+  return { name: ownName(pod), namespace, serviceAccount, labels, mtls, ports, tracing, accessLog }
 }
 
 /** "shop/catalog", or null. */

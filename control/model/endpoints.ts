@@ -4,7 +4,7 @@ import { canonicalHost, formatAddress } from '#shared/address.ts'
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { WorldEndpoint, WorldSlice } from '#shared/standalone/world.ts'
-import { type Inventory, isWithin, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
+import { type Inventory, isWithin, ownName, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
 
 /** The sidecar's own ports on a pod (metrics, health): iptables leaves them alone, so they are dialled in clear. */
 const SIDECAR_PORTS = new Set([15020, 15021])
@@ -21,9 +21,8 @@ export function serviceBackend({ service, port }: ServiceAtPort): string {
 }
 
 /** "shop/catalog-0.pod:8080". No service can have this name: theirs hold no dot. */
-export function podBackend({ world }: Pod, port: number): string {
-  const prefix = `${world.namespace}/`
-  return `${prefix}${world.name.startsWith(prefix) ? world.name.slice(prefix.length) : world.name}.pod:${port}`
+export function podBackend(pod: Pod, port: number): string {
+  return `${pod.world.namespace}/${ownName(pod)}.pod:${port}`
 }
 
 /** Empty for a backend that does not exist. */

@@ -117,6 +117,11 @@ export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Read
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)
 }
 
+/** Of the pod within its namespace: in a cluster the name in the model has the namespace before it. */
+export function ownName({ world: { namespace, name } }: Pod): string {
+  return name.startsWith(`${namespace}/`) ? name.slice(namespace.length + 1) : name
+}
+
 export const isWithin = (port: number, ranges: readonly PortSpan[]): boolean =>
   ranges.some(({ from, to }) => port >= from && port <= to)
 

@@ -33,10 +33,15 @@ function readId(certificate: Buffer): SpiffeId {
   }
 }
 
-/** Throws a ProtocolError unless the pod runs as the peer's service account. */
-export function requireOwnPod(view: ModelView, pod: string, peer: Peer): void {
-  const found = view.pod(pod)
-  if (found?.namespace === peer.namespace && found.serviceAccount === peer.serviceAccount) return
+/**
+ * The pod's name in the model. A sidecar tells the name that its pod has in its namespace, which in a cluster is not unique: the
+ * namespace is taken from the certificate. Throws a ProtocolError unless the pod runs as the peer's service account.
+ */
+export function requireOwnPod(view: ModelView, pod: string, peer: Peer): string {
+  for (const name of [pod, `${peer.namespace}/${pod}`]) {
+    const found = view.pod(name)
+    if (found?.namespace === peer.namespace && found.serviceAccount === peer.serviceAccount) return name
+  }
   // One text for both cases: who may not see a pod is not told that it exists.
   throw new ProtocolError(status.PERMISSION_DENIED, `${peer.id} has no pod "${pod.slice(0, 100)}"`)
 }

@@ -82,7 +82,7 @@ export class Session {
   }
 
   #ask(held: Held): Subscription {
-    checkName(held, this.caller.pod)
+    checkName(held, this.caller)
     const key = resourceKey(held)
     const known = this.#asked.get(key)
     if (known !== undefined) {
@@ -117,7 +117,9 @@ export class Session {
   }
 
   #refresh(subscription: Subscription, told: ReadonlyMap<string, string>): void {
-    subscription.content = this.#contents.of(subscription.type, subscription.name, this.caller)
+    // The only workload that it may ask for is its own, whose name in the model may be longer than the one it knows.
+    const name = subscription.type === 'WORKLOAD' ? this.caller.pod : subscription.name
+    subscription.content = this.#contents.of(subscription.type, name, this.caller)
     this.#follow(subscription, subscription.needs(), told)
   }
 
@@ -175,8 +177,8 @@ function sizeOf(resource: Resource): number {
   return 100 + (resource.configuration?.length ?? 0) + endpoints.length * 100
 }
 
-function checkName(held: Held, pod: string): void {
-  if (held.type === 'WORKLOAD' && held.name === pod) return
+function checkName(held: Held, { namespace, pod }: Caller): void {
+  if (held.type === 'WORKLOAD' && (held.name === pod || `${namespace}/${held.name}` === pod)) return
   if (held.type === 'DESTINATION' && isCanonicalAddress(held.name)) return
   const what = `${held.type} "${held.name.slice(0, 100)}"`
   if (held.type === 'WORKLOAD') throw new ProtocolError(status.PERMISSION_DENIED, `${what} is not the pod of the hello`)

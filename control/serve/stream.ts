@@ -140,18 +140,15 @@ interface Opening {
 
 function open(call: Call, parts: StreamParts, { peer, hello, view, life }: Opening): Session {
   const { sidecars, limits } = parts
-  requireOwnPod(view, hello.pod, peer)
-  if (sidecars.countOf(hello.pod) >= limits.maxStreamsPerPod) {
-    throw new ProtocolError(
-      status.RESOURCE_EXHAUSTED,
-      `pod "${hello.pod}" has ${limits.maxStreamsPerPod} streams already`,
-    )
+  const pod = requireOwnPod(view, hello.pod, peer)
+  if (sidecars.countOf(pod) >= limits.maxStreamsPerPod) {
+    throw new ProtocolError(status.RESOURCE_EXHAUSTED, `pod "${pod}" has ${limits.maxStreamsPerPod} streams already`)
   }
   if (sidecars.countOfIdentity(peer.id) >= limits.maxStreamsPerIdentity) {
     throw new ProtocolError(status.RESOURCE_EXHAUSTED, `${peer.id} has ${limits.maxStreamsPerIdentity} streams already`)
   }
   const session = new Session({
-    caller: { namespace: peer.namespace, pod: hello.pod },
+    caller: { namespace: peer.namespace, pod },
     contents: parts.contentsOf(view),
     history: parts.history,
     maxSubscriptions: limits.maxSubscriptions,
@@ -161,12 +158,12 @@ function open(call: Call, parts: StreamParts, { peer, hello, view, life }: Openi
     life.guard(() => {
       if (next === undefined) return
       // A pod that is gone may still be finishing; one that now runs as somebody else may see no more.
-      if (next.pod(hello.pod) !== null) requireOwnPod(next, hello.pod, peer)
+      if (next.pod(pod) !== null) requireOwnPod(next, pod, peer)
       session.serve(parts.contentsOf(next))
     }),
   )
   const remove = sidecars.add({
-    pod: hello.pod,
+    pod,
     identity: peer.id,
     software: hello.software.slice(0, 100),
     addresses: hello.addresses.slice(0, 8).map((address) => address.slice(0, 100)),
