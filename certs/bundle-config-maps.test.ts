@@ -79,7 +79,6 @@ test('a namespace that gets the label gets the bundle', async () => {
 test('a pod that asks for a sidecar by itself gets the bundle into its namespace', async () => {
   await api.until(() => isPublished('shop'))
   api.put(PODS, { metadata: { namespace: 'other', name: 'lone', labels: { 'weft.dev/inject': 'enabled' } } })
-  // The fake knows no selectors: what comes is what a selector would have left.
   await advanceUntil(10_000, () => isPublished('other'))
 })
 

@@ -102,7 +102,8 @@ function createTlsServer(options: ListenOptions, sockets: Set<Socket>, onSecured
 function bind(server: Server, address: Address | undefined): Promise<Address> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: address?.host, port: address?.port ?? 0, ipv6Only: true }, () => {
+    // [::] is every address of both families; other IPv6 addresses are just that.
+    server.listen({ host: address?.host, port: address?.port ?? 0, ipv6Only: address?.host !== '::' }, () => {
       server.removeListener('error', reject)
       const bound = server.address()
       if (bound === null || typeof bound === 'string') reject(new Error('a listener without an address'))

@@ -63,6 +63,6 @@ function serve({ host, port }: Address, metrics: Metrics): Promise<Server> {
     server.once('error', (cause) =>
       reject(new Error(`${formatAddress({ host, port })} cannot be bound for metrics`, { cause })),
     )
-    server.listen({ host, port, ipv6Only: true }, () => resolve(server))
+    server.listen({ host, port, ipv6Only: host !== '::' }, () => resolve(server))
   })
 }

@@ -183,6 +183,10 @@ class State {
     if (known === undefined && isApply) return send(response, this.put(shelf.kind, given as KubeObject), 201)
     if (known === undefined) return refuse(response, 404, 'NotFound', `${shelf.kind.plural} "${name}" not found`)
     if (request.method === 'GET') return send(response, known)
+    if (request.method === 'DELETE') {
+      this.remove(shelf.kind, name ?? '')
+      return send(response, { kind: 'Status', status: 'Success' })
+    }
     this.#change(shelf, known, { given: given as KubeObject, isPatch: request.method === 'PATCH', isStatus }, response)
   }
 
@@ -208,7 +212,11 @@ class State {
   #list(shelf: Shelf, query: URLSearchParams, response: ServerResponse): void {
     const from = Number(query.get('continue') ?? 0)
     const limit = Number(query.get('limit') ?? 0) || Number.POSITIVE_INFINITY
-    const all = [...shelf.objects.values()]
+    // Of selectors, only one label and its value.
+    const [label, value] = query.get('labelSelector')?.split('=') ?? []
+    const all = [...shelf.objects.values()].filter(
+      ({ metadata }) => label === undefined || metadata.labels?.[label] === value,
+    )
     const items = all.slice(from, from + limit)
     const rest = from + items.length < all.length ? { continue: `${from + items.length}` } : {}
     send(response, {
