@@ -9,8 +9,16 @@ import { build } from 'esbuild'
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
 const STAMP = join(DIST, '.built')
-const SOURCES = ['{sidecar,control,certs,cli,shared}/**/*.{ts,proto}', 'scripts/build.ts', 'package-lock.json']
-const ENTRIES = { sidecar: 'sidecar/main.ts', control: 'control/main.ts', certs: 'certs/main.ts', weft: 'cli/main.ts' }
+const SOURCES = ['{sidecar,control,certs,injector,cli,shared}/**/*.{ts,proto}', 'scripts/build.ts', 'package-lock.json']
+const ENTRIES = {
+  sidecar: 'sidecar/main.ts',
+  control: 'control/main.ts',
+  certs: 'certs/main.ts',
+  injector: 'injector/main.ts',
+  init: 'injector/init/main.ts',
+  drain: 'injector/drain/main.ts',
+  weft: 'cli/main.ts',
+}
 
 /** CommonJS packages within an ES module ask for these. */
 const BANNER = `import { createRequire as weftCreateRequire } from 'node:module'
@@ -35,7 +43,9 @@ async function main(): Promise<void> {
     put(join(DIST, 'contract', basename(proto)), readFileSync(proto))
   }
   copyKoffi()
-  put(join(DIST, 'package.json'), '{ "type": "module" }\n')
+  // The command line says its version from here in an image.
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string }
+  put(join(DIST, 'package.json'), `${JSON.stringify({ type: 'module', version })}\n`)
   put(STAMP, print)
   console.log(`${sizes.join(', ')} in ${Math.round(performance.now() - startedAt)} ms`)
 }

@@ -66,11 +66,22 @@ export interface PodParts {
   readonly version: string
   readonly env: readonly Node[]
   readonly ports: Readonly<Record<string, number>>
-  /** Of the port that answers /ready and /live. */
-  readonly healthPort: string
+  readonly probes: Probes
   readonly mounts: readonly Node[]
   readonly volumes: readonly Node[]
 }
+
+interface Probes {
+  readonly ready: Fields
+  /** Holds while the process lives, ready or not. */
+  readonly alive: Fields
+}
+
+export const tcpProbes = (port: string): Probes => ({ ready: { tcpSocket: { port } }, alive: { tcpSocket: { port } } })
+export const httpProbes = (port: string, alive: string): Probes => ({
+  ready: { httpGet: { path: '/ready', port } },
+  alive: { httpGet: { path: alive, port } },
+})
 
 /** The service account's token is mounted: all three processes ask the API server. */
 export function deployment(make: Maker, pod: PodParts): TemplateDocument {
@@ -146,13 +157,7 @@ const apart = (process: Process): Node => ({
   ],
 })
 
-function container({ process, env, ports, healthPort, mounts }: PodParts): Node {
-  const probe = (path: string, failureThreshold: number, periodSeconds: number): Node => ({
-    httpGet: { path, port: healthPort },
-    periodSeconds,
-    failureThreshold,
-    timeoutSeconds: 5,
-  })
+function container({ process, env, ports, probes, mounts }: PodParts): Node {
   return {
     name: process,
     image: text`${from('image.registry')}/weft-control:${from('image.tag')}`,
@@ -167,9 +172,9 @@ function container({ process, env, ports, healthPort, mounts }: PodParts): Node 
     ],
     ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
     // Generous: a process on a busy node takes its time, and the liveness probe waits for this one.
-    startupProbe: probe('/live', 60, 2),
-    readinessProbe: probe('/ready', 3, 5),
-    livenessProbe: probe('/live', 6, 10),
+    startupProbe: { ...probes.alive, periodSeconds: 2, failureThreshold: 60, timeoutSeconds: 5 },
+    readinessProbe: { ...probes.ready, periodSeconds: 5, failureThreshold: 3, timeoutSeconds: 5 },
+    livenessProbe: { ...probes.alive, periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 },
     resources: value(`${process}.resources`),
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {

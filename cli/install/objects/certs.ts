@@ -1,8 +1,17 @@
 // The certificate authority: its root in a Secret, the trust bundle in a ConfigMap of each namespace of the mesh.
 import { TOKEN_AUDIENCE, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { Maker, Rule } from '../parts.ts'
-import { access, deployment, disruptionBudget, networkPolicy, service, serviceAccount, setting } from '../parts.ts'
-import { type TemplateFile, value } from '../template.ts'
+import {
+  access,
+  deployment,
+  disruptionBudget,
+  httpProbes,
+  networkPolicy,
+  service,
+  serviceAccount,
+  setting,
+} from '../parts.ts'
+import { namespace, type TemplateFile, value } from '../template.ts'
 import { trustDomain } from './identity.ts'
 
 const EVERYWHERE: readonly Rule[] = [
@@ -25,7 +34,7 @@ const OWN: readonly Rule[] = [
   { apiGroups: [''], resources: ['secrets'], resourceNames: [value('certs.rootSecret')], verbs: ['get'] },
 ]
 
-const PORTS = { signing: 15012, health: 15021 }
+const PORTS = { signing: 15012, metrics: 15020 }
 
 export function certsFile(make: Maker, version: string): TemplateFile {
   return {
@@ -40,17 +49,17 @@ export function certsFile(make: Maker, version: string): TemplateFile {
         process: 'certs',
         version,
         env: [
-          setting('WEFT_SOURCE', 'kubernetes'),
+          setting('WEFT_ATTEST', 'kubernetes'),
+          setting('WEFT_SYSTEM_NAMESPACE', namespace),
           trustDomain(),
           setting('WEFT_LISTEN', `[::]:${PORTS.signing}`),
-          setting('WEFT_HEALTH_LISTEN', `[::]:${PORTS.health}`),
+          setting('WEFT_METRICS_LISTEN', `[::]:${PORTS.metrics}`),
           setting('WEFT_SVID_LIFETIME', value('certs.certificateLifetime')),
           setting('WEFT_ROOT_SECRET', value('certs.rootSecret')),
-          setting('WEFT_BUNDLE_CONFIG_MAP', TRUST_BUNDLE.configMap),
           setting('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE),
         ],
         ports: PORTS,
-        healthPort: 'health',
+        probes: httpProbes('metrics', '/metrics'),
         mounts: [],
         volumes: [],
       }),

@@ -1,7 +1,16 @@
 // The control plane: discovery for sidecars, a receiver of spans, status of resources.
 import type { Maker, Rule } from '../parts.ts'
-import { access, deployment, disruptionBudget, networkPolicy, service, serviceAccount, setting } from '../parts.ts'
-import type { TemplateFile } from '../template.ts'
+import {
+  access,
+  deployment,
+  disruptionBudget,
+  networkPolicy,
+  service,
+  serviceAccount,
+  setting,
+  tcpProbes,
+} from '../parts.ts'
+import { namespace, type TemplateFile } from '../template.ts'
 import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './identity.ts'
 
 const READ = ['get', 'list', 'watch']
@@ -13,9 +22,9 @@ const EVERYWHERE: readonly Rule[] = [
     resources: ['httproutes', 'grpcroutes', 'tcproutes', 'tlsroutes', 'referencegrants'],
     verbs: READ,
   },
-  { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch', 'update'] },
+  { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch'] },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies', 'meshpolicies'], verbs: READ },
-  { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch', 'update'] },
+  { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch'] },
   // Whether the CRDs of the Gateway API are there, and of which version.
   {
     apiGroups: ['apiextensions.k8s.io'],
@@ -30,12 +39,12 @@ const OWN: readonly Rule[] = [
   {
     apiGroups: ['coordination.k8s.io'],
     resources: ['leases'],
-    resourceNames: ['weft-control'],
-    verbs: ['get', 'update', 'patch'],
+    resourceNames: ['weft-control-status'],
+    verbs: ['get', 'update'],
   },
 ]
 
-const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, health: 15021 }
+const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318 }
 
 export function controlFile(make: Maker, version: string): TemplateFile {
   return {
@@ -55,16 +64,17 @@ export function controlFile(make: Maker, version: string): TemplateFile {
         version,
         env: [
           setting('WEFT_SOURCE', 'kubernetes'),
+          setting('WEFT_NAMESPACE', namespace),
           ...discoverySettings(),
           setting('WEFT_LISTEN', `[::]:${PORTS.discovery}`),
           setting('WEFT_OTLP_GRPC_LISTEN', `[::]:${PORTS['otlp-grpc']}`),
           setting('WEFT_OTLP_HTTP_LISTEN', `[::]:${PORTS['otlp-http']}`),
-          setting('WEFT_HEALTH_LISTEN', `[::]:${PORTS.health}`),
           setting('WEFT_STATE_DIR', '/run/weft/control'),
           setting('WEFT_SOCKET', '/run/weft/control.sock'),
         ],
         ports: PORTS,
-        healthPort: 'health',
+        // It listens there last, when it has an identity.
+        probes: tcpProbes('discovery'),
         mounts: identityMounts(),
         volumes: [tokenVolume(), bundleVolume()],
       }),

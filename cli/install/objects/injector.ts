@@ -1,7 +1,16 @@
 // The webhook that adds sidecars. It asks for pods that want one and for no others, so that its absence stops nobody else.
 import { TOKEN_AUDIENCE, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { Maker, Rule } from '../parts.ts'
-import { access, deployment, disruptionBudget, networkPolicy, service, serviceAccount, setting } from '../parts.ts'
+import {
+  access,
+  deployment,
+  disruptionBudget,
+  httpProbes,
+  networkPolicy,
+  service,
+  serviceAccount,
+  setting,
+} from '../parts.ts'
 import {
   from,
   joined,
@@ -54,7 +63,7 @@ export function injectorFile(make: Maker, version: string): TemplateFile {
         version,
         env: settings(),
         ports: PORTS,
-        healthPort: 'metrics',
+        probes: httpProbes('metrics', '/live'),
         mounts: [],
         volumes: [],
       }),
