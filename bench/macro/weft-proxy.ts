@@ -80,7 +80,8 @@ async function main(): Promise<void> {
   const workload = new Watched<WorkloadConfig | undefined>(workloadOf(given))
   const peer = given.peer === null ? null : parseSpiffeId(given.peer)
   const endpoints = new Watched<readonly Endpoint[]>([{ address: to, weight: 1, identity: peer, pod: 'catalog-0' }])
-  const known = { config: new Watched(destinationOf()), endpoints: () => endpoints }
+  const dropped = new AbortController().signal
+  const known = { config: new Watched(destinationOf()), endpoints: () => endpoints, dropped }
   const discovery = { known: () => known, find: async () => known, workload }
   const common = { clock: systemClock, random: Math.random, log, identity, discovery }
   const sidecar = createSidecar({
