@@ -1,9 +1,11 @@
 // The command line: what there is, and where each command lives. Nothing else reads the environment.
 import { Command, Option } from 'commander'
+import { USUAL_SETTINGS } from '#shared/pod/template.ts'
 import { type ApplyFlags, apply } from './commands/apply.ts'
 import { createDetachedTerminal } from './commands/detach.ts'
 import { down } from './commands/down.ts'
 import { exec } from './commands/exec.ts'
+import { type InjectFlags, inject } from './commands/inject.ts'
 import { type InstallFlags, install } from './commands/install.ts'
 import { type LogsFlags, logs } from './commands/logs.ts'
 import { type StatusFlags, status } from './commands/status.ts'
@@ -106,6 +108,18 @@ program
   .option('-f, --values <file>', 'values as for the Helm chart; may be repeated', collect, [])
   .option('--set <name=value>', 'one value, such as control.replicas=3; may be repeated', collect, [])
   .action((flags: InstallFlags) => install(context, flags))
+
+program
+  .command('inject')
+  .description('print manifests with their sidecars: weft inject -f app.yaml | kubectl apply -f -')
+  .requiredOption('-f, --filename <file>', 'manifests; - for standard input')
+  .option('-n, --namespace <name>', 'of objects that name none', 'default')
+  .option('--image <image>', 'of the sidecar', USUAL_SETTINGS.image)
+  .option('--trust-domain <name>', 'of the mesh', USUAL_SETTINGS.trustDomain)
+  .option('--mesh-ranges <cidrs>', 'of pods and services, parted by commas', '')
+  .option('--weft-namespace <name>', 'where Weft itself runs', 'weft-system')
+  .option('--cluster-domain <name>', 'of the names of services, such as cluster.local')
+  .action((flags: InjectFlags) => inject(context, flags))
 
 program.parseAsync().catch((error: unknown) => {
   tellError(terminal, error)

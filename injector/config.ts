@@ -1,28 +1,28 @@
 // Every setting of the injector with default and unit. main.ts hands in process.env, nobody else reads that.
-import type { InjectionSettings } from '#shared/pod/template.ts'
+import { type InjectionSettings, USUAL_SETTINGS } from '#shared/pod/template.ts'
 import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
 
 export const SETTINGS = {
   namespace: text('WEFT_NAMESPACE', 'weft-system', "Weft's own namespace, in which nothing is injected."),
-  version: text('WEFT_VERSION', '0.1.0', 'Version of Weft, for the status of pods.'),
-  image: text('WEFT_SIDECAR_IMAGE', 'weft-sidecar:0.1.0', 'Image of sidecar and init container.'),
+  version: text('WEFT_VERSION', USUAL_SETTINGS.version, 'Version of Weft, for the status of pods.'),
+  image: text('WEFT_SIDECAR_IMAGE', USUAL_SETTINGS.image, 'Image of sidecar and init container.'),
   imagePullPolicy: oneOf('IfNotPresent', 'Always', 'Never')(
     'WEFT_IMAGE_PULL_POLICY',
-    'IfNotPresent',
+    USUAL_SETTINGS.imagePullPolicy,
     'When nodes fetch that image.',
   ),
-  trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
-  controlAddress: text('WEFT_CONTROL_ADDRESS', 'weft-control.weft-system.svc:15010', 'Where sidecars find discovery.'),
+  trustDomain: text('WEFT_TRUST_DOMAIN', USUAL_SETTINGS.trustDomain, 'Trust domain of the mesh.'),
+  controlAddress: text('WEFT_CONTROL_ADDRESS', USUAL_SETTINGS.controlAddress, 'Where sidecars find discovery.'),
   certsAddress: text(
     'WEFT_CERTS_ADDRESS',
-    'weft-certs.weft-system.svc:15012',
+    USUAL_SETTINGS.certsAddress,
     'Where sidecars find the certificate authority.',
   ),
   meshRanges: list('WEFT_MESH_RANGES', '', 'CIDRs of pods and services, handed to sidecars.'),
-  tokenAudience: text('WEFT_TOKEN_AUDIENCE', 'weft.dev/certs', 'Audience of the token of sidecars.'),
+  tokenAudience: text('WEFT_TOKEN_AUDIENCE', USUAL_SETTINGS.tokenAudience, 'Audience of the token of sidecars.'),
   bundleConfigMap: text(
     'WEFT_BUNDLE_CONFIG_MAP',
-    'weft-trust-bundle',
+    USUAL_SETTINGS.bundleConfigMap,
     'The ConfigMap with the trust bundle (bundle.pem), in each namespace of the mesh.',
   ),
   webhookPort: port('WEFT_WEBHOOK_PORT', '15017', 'Where the API server asks, by TLS.'),

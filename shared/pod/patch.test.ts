@@ -213,12 +213,12 @@ describe('Prometheus', () => {
   const metrics = (annotations: Record<string, string>) => {
     const { pod, variable, warnings } = annotated(annotations)
     const { 'weft.dev/status': _, ...rest } = pod.metadata?.annotations ?? {}
-    return { rest, application: variable('WEFT_APPLICATION_METRICS'), warnings }
+    return { rest, application: variable('WEFT_APPLICATION_METRICS') ?? 'none', warnings }
   }
   const ours = { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '15020', 'prometheus.io/path': '/metrics' }
 
   test('finds the sidecar, and the metrics of the application beside it', () => {
-    expect(metrics({})).toEqual({ rest: ours, application: '', warnings: [] })
+    expect(metrics({})).toEqual({ rest: ours, application: 'none', warnings: [] })
     expect(
       metrics({ 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9090', 'prometheus.io/path': '/m' }),
     ).toEqual({
@@ -232,7 +232,7 @@ describe('Prometheus', () => {
   test('is left as it is where nothing shall be scraped, or what the sidecar cannot ask', () => {
     expect(metrics({ 'prometheus.io/scrape': 'false' }).rest).toEqual({ 'prometheus.io/scrape': 'false' })
     const https = { 'prometheus.io/scrape': 'true', 'prometheus.io/scheme': 'https', 'prometheus.io/port': '9443' }
-    expect(metrics(https)).toMatchObject({ rest: https, application: '', warnings: [expect.stringContaining('http')] })
+    expect(metrics(https)).toMatchObject({ rest: https, application: 'none', warnings: [expect.stringContaining('http')] })
   })
 })
 

@@ -1,5 +1,6 @@
 // What injection adds to a pod: two containers and three volumes, as objects. Fields that an API server would fill in are
 // written out, so that a second run over the stored pod finds nothing to change.
+import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
 import type { PortSpan } from './annotation-values.ts'
 import type { SidecarOptions } from './annotations.ts'
 import type { Container, Named, Resources } from './kubernetes-pod.ts'
@@ -22,6 +23,19 @@ export interface InjectionSettings {
   readonly tokenAudience: string
   /** In each namespace of the mesh; its key is bundle.pem. */
   readonly bundleConfigMap: string
+}
+
+/** What a chart installs by default. */
+export const USUAL_SETTINGS: InjectionSettings = {
+  version: '0.1.0',
+  image: 'weft-sidecar:0.1.0',
+  imagePullPolicy: 'IfNotPresent',
+  trustDomain: 'weft.local',
+  controlAddress: 'weft-control.weft-system.svc:15010',
+  certsAddress: 'weft-certs.weft-system.svc:15012',
+  meshRanges: [],
+  tokenAudience: TOKEN_AUDIENCE,
+  bundleConfigMap: 'weft-trust-bundle',
 }
 
 export interface SidecarFacts {
@@ -49,11 +63,11 @@ export function initContainer(settings: InjectionSettings, options: SidecarOptio
     ...common(INIT_CONTAINER, settings),
     command: ['node', '/weft/init.js'],
     env: [
-      { name: 'WEFT_SKIP_INBOUND_PORTS', value: formatSpans(options['skip-inbound-ports']) },
-      { name: 'WEFT_SKIP_OUTBOUND_PORTS', value: formatSpans(options['skip-outbound-ports']) },
-      { name: 'WEFT_SKIP_SUBNETS', value: (options['skip-subnets'] ?? []).join(',') },
+      fixed('WEFT_SKIP_INBOUND_PORTS', formatSpans(options['skip-inbound-ports'])),
+      fixed('WEFT_SKIP_OUTBOUND_PORTS', formatSpans(options['skip-outbound-ports'])),
+      fixed('WEFT_SKIP_SUBNETS', (options['skip-subnets'] ?? []).join(',')),
       // Its usual place is on the root file system, which is read-only.
-      { name: 'XTABLES_LOCKFILE', value: '/dev/shm/weft-xtables.lock' },
+      fixed('XTABLES_LOCKFILE', '/dev/shm/weft-xtables.lock'),
     ],
     resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '500m', memory: '128Mi' } },
     securityContext: {
@@ -135,7 +149,6 @@ function environment(settings: InjectionSettings, facts: SidecarFacts) {
     name,
     valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } },
   })
-  const fixed = (name: string, value: string) => ({ name, value: escapeReferences(value) })
   return [
     fromPod('WEFT_POD_NAME', 'metadata.name'),
     fromPod('WEFT_POD_NAMESPACE', 'metadata.namespace'),
@@ -158,6 +171,11 @@ function environment(settings: InjectionSettings, facts: SidecarFacts) {
     // The kubelet puts the values in.
     { name: 'OTEL_RESOURCE_ATTRIBUTES', value: 'k8s.pod.uid=$(WEFT_POD_UID),k8s.node.name=$(WEFT_NODE_NAME)' },
   ]
+}
+
+/** An API server leaves an empty value out. */
+function fixed(name: string, value: string): { name: string; value?: string } {
+  return value === '' ? { name } : { name, value: escapeReferences(value) }
 }
 
 /** The kubelet replaces "$(NAME)" and makes "$$" one: what we were given is to arrive as it is. */
