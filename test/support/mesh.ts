@@ -31,6 +31,8 @@ export interface TestMeshOptions {
   readonly svidLifetime?: string
   readonly logLevel?: string
   readonly readyTimeoutMs?: number
+  /** For a mesh that outlives a test, as in beforeAll: asked when it has gone, whether its logs stay. */
+  readonly hasFailed?: () => boolean
 }
 
 let count = 0
@@ -42,7 +44,7 @@ let count = 0
 export async function startMesh(documents: string, options: TestMeshOptions = {}): Promise<TestMesh> {
   const scratch = mkdtempSync(join(tmpdir(), 'weft-test-'))
   const progress: string[] = []
-  const keepLogs = createLogKeeper(scratch)
+  const logs = createLogKeeper(scratch, options.hasFailed)
   try {
     const running = await bringUp({
       source: { text: withMesh(documents) },
@@ -52,7 +54,7 @@ export async function startMesh(documents: string, options: TestMeshOptions = {}
       report: (line) => progress.push(line),
       ...options,
     })
-    return testMesh(running, progress, keepLogs)
+    return testMesh(running, progress, logs)
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -65,7 +67,7 @@ function withMesh(documents: string): string {
   return `apiVersion: weft.dev/v1alpha1\nkind: Mesh\nmetadata: { name: ${name} }\n---\n${documents}`
 }
 
-function testMesh(running: Running, progress: readonly string[], keepLogs: (from: string) => void): TestMesh {
+function testMesh(running: Running, progress: readonly string[], logs: LogKeeper): TestMesh {
   const ofFamily = (addresses: readonly string[], family: 4 | 6) => {
     const found = addresses.find((address) => address.includes(':') === (family === 6))
     if (found === undefined) throw new Error(`no IPv${family} address in ${addresses.join(', ')}`)
@@ -89,32 +91,45 @@ function testMesh(running: Running, progress: readonly string[], keepLogs: (from
     },
     log: (part) => readFileSync(join(running.paths.logs, `${part}.log`), 'utf8'),
     async [Symbol.asyncDispose]() {
-      keepLogs(running.paths.logs)
+      logs.keep(running.paths.logs)
       await running.down()
+      logs.finish()
     },
   }
 }
 
-/** Logs go with the mesh, before it is known whether the test fails: so a copy is made, and removed after a success. */
-function createLogKeeper(scratch: string): (from: string) => void {
+interface LogKeeper {
+  /** Copies them: they go with the mesh, before it is known whether the test fails. */
+  keep(from: string): void
+  /** Removes the copy after a success, where no test tells of its end. */
+  finish(): void
+}
+
+function createLogKeeper(scratch: string, hasFailedOutside: () => boolean = () => false): LogKeeper {
   const isKept = (process.env['WEFT_KEEP_LOGS'] ?? '') !== ''
+  const settle = (hasFailed: boolean) => {
+    if (hasFailed) console.error(`logs of the mesh: ${scratch}/logs`)
+    else if (!isKept) rmSync(scratch, { recursive: true, force: true })
+  }
+  return {
+    keep(from) {
+      // A test may have taken its mesh down itself.
+      if (existsSync(from)) cpSync(from, join(scratch, 'logs'), { recursive: true })
+    },
+    finish: settleWithTest(settle) ? () => undefined : () => settle(hasFailedOutside()),
+  }
+}
+
+/** False outside of a test. */
+function settleWithTest(settle: (hasFailed: boolean) => void): boolean {
   let hasFailed = false
   try {
     onTestFailed(() => {
       hasFailed = true
-      console.error(`logs of the mesh: ${scratch}/logs`)
     })
-    onTestFinished(() => {
-      if (!hasFailed && !isKept) rmSync(scratch, { recursive: true, force: true })
-    })
+    onTestFinished(() => settle(hasFailed))
+    return true
   } catch {
-    // Outside of a test, as in beforeAll, nobody tells of its end.
-    process.once('exit', () => {
-      if (!isKept) rmSync(scratch, { recursive: true, force: true })
-    })
-  }
-  return (from) => {
-    // A test may have taken its mesh down itself.
-    if (existsSync(from)) cpSync(from, join(scratch, 'logs'), { recursive: true })
+    return false
   }
 }

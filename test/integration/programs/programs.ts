@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, chownSync, constants, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFailed } from 'vitest'
 import { meshPolicy } from '../../support/documents.ts'
 import { startMesh, type TestMesh } from '../../support/mesh.ts'
 
@@ -43,8 +43,15 @@ export function scratchDirectory(purpose: string, owner = NOBODY): string {
 /** One mesh for all tests of a file, with access logs; called at the top of it. */
 export function meshForFile(documents: () => string): () => TestMesh {
   let mesh: TestMesh | undefined
+  let hasFailed = false
   beforeAll(async () => {
-    mesh = await startMesh(meshPolicy('log', { accessLog: { enabled: true } }) + documents())
+    const access = meshPolicy('log', { accessLog: { enabled: true } })
+    mesh = await startMesh(access + documents(), { hasFailed: () => hasFailed })
+  })
+  beforeEach(() => {
+    onTestFailed(() => {
+      hasFailed = true
+    })
   })
   afterAll(async () => {
     await mesh?.[Symbol.asyncDispose]()
