@@ -5,25 +5,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { silentLog } from '#shared/log.ts'
 import { type ConfigStore, createConfigStore, layOver } from './apply.ts'
+import { MESH, WORLD } from './one-service.fixture.ts'
 import { type FileWatch, watchFiles } from './watch/files.ts'
 
-const WORLD = {
-  mesh: {
-    name: 'demo',
-    trustDomain: 'weft.test',
-    podCIDRs: ['10.77.0.0/17'],
-    serviceCIDRs: ['10.77.128.0/17'],
-    gateways: [],
-  },
-  services: [{ namespace: 'shop', name: 'catalog', addresses: ['10.77.128.3'] }],
-  pods: [],
-}
-const MESH = `
-apiVersion: v1
-kind: Service
-metadata: { name: catalog, namespace: shop }
-spec: { selector: { app: catalog }, ports: [{ port: 8080, appProtocol: http }] }
-`
 const policy = (algorithm: string, name = 'quick') => `
 apiVersion: weft.dev/v1alpha1
 kind: TrafficPolicy

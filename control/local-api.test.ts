@@ -10,28 +10,11 @@ import { Watched } from '#shared/watch.ts'
 import { createConfigStore } from './apply.ts'
 import { readControlConfig } from './config.ts'
 import { type LocalApi, startLocalApi } from './local-api.ts'
+import { MESH, WORLD } from './one-service.fixture.ts'
 import { createSidecars } from './serve/sidecars.ts'
 import { describeStatus } from './status.ts'
 import { TraceRing } from './traces/ring.ts'
 import { type FileWatch, watchFiles } from './watch/files.ts'
-
-const WORLD = {
-  mesh: {
-    name: 'demo',
-    trustDomain: 'weft.test',
-    podCIDRs: ['10.77.0.0/17'],
-    serviceCIDRs: ['10.77.128.0/17'],
-    gateways: [],
-  },
-  services: [{ namespace: 'shop', name: 'catalog', addresses: ['10.77.128.3'] }],
-  pods: [],
-}
-const MESH = `
-apiVersion: v1
-kind: Service
-metadata: { name: catalog, namespace: shop }
-spec: { selector: { app: catalog }, ports: [{ port: 8080 }] }
-`
 
 let folder: string
 let socketPath: string

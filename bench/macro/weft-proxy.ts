@@ -4,7 +4,8 @@ import { createPrivateKey } from 'node:crypto'
 import type { Endpoint } from '#flow/upstream.ts'
 import { type Address, parseAddress } from '#shared/address.ts'
 import { systemClock } from '#shared/clock.ts'
-import type { DestinationConfig, RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
+import type { DestinationConfig, WorkloadConfig } from '#shared/decide/config.ts'
+import { USUAL_POLICY as POLICY } from '#shared/decide/usual-policy.fixture.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { createLog } from '#shared/log.ts'
@@ -28,23 +29,6 @@ export interface ProxyConfig {
 }
 
 const SERVICE: Address = { host: '10.96.0.7', port: 8080 }
-/** What control gives when no policy says anything. */
-const POLICY: RequestPolicy = {
-  retries: {
-    attempts: 2,
-    statuses: [],
-    methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
-    perTryTimeoutMs: null,
-    backoffBaseMs: 25,
-    budgetPercent: 20,
-    budgetMinPerSecond: 3,
-  },
-  requestTimeoutMs: null,
-  idleTimeoutMs: null,
-  circuitBreaker: null,
-  from: [],
-}
-
 function destinationOf(): DestinationConfig {
   const service = { namespace: 'shop', name: 'catalog', port: 8080 }
   const policy = { algorithm: 'LeastRequest', connectTimeoutMs: 2000, consecutiveFailures: 5, from: [] } as const

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { USUAL_POLICY } from '#shared/decide/usual-policy.fixture.ts'
 import { describeFaults, type Model } from './compile.ts'
 import { CATALOG_ADDRESS, policy, route, shop } from './shop.fixture.ts'
 
@@ -11,21 +12,7 @@ const requestPolicy = (...policies: readonly string[]) => destination(shop(polic
 const backendPolicy = (...policies: readonly string[]) => destination(shop(policies)).backends[0]?.policy
 
 test('without a policy retries are safe and bounded, and there is no timeout but that of connecting', () => {
-  expect(requestPolicy()).toEqual({
-    retries: {
-      attempts: 2,
-      statuses: [],
-      methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
-      perTryTimeoutMs: null,
-      backoffBaseMs: 25,
-      budgetPercent: 20,
-      budgetMinPerSecond: 3,
-    },
-    requestTimeoutMs: null,
-    idleTimeoutMs: null,
-    circuitBreaker: null,
-    from: [],
-  })
+  expect(requestPolicy()).toEqual(USUAL_POLICY)
   expect(backendPolicy()).toEqual({
     algorithm: 'LeastRequest',
     connectTimeoutMs: 2000,

@@ -1,30 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type {
-  DestinationConfig,
-  RequestFacts,
-  RequestPolicy,
-  RouteMatch,
-  RouteRule,
-  WeightedBackend,
-} from './config.ts'
+import type { DestinationConfig, RequestFacts, RouteMatch, RouteRule, WeightedBackend } from './config.ts'
 import { compileDestination, decide } from './decide.ts'
 import { canonicalPath } from './facts.ts'
-
-const POLICY: RequestPolicy = {
-  retries: {
-    attempts: 2,
-    statuses: [],
-    methods: ['GET'],
-    perTryTimeoutMs: null,
-    backoffBaseMs: 25,
-    budgetPercent: 20,
-    budgetMinPerSecond: 3,
-  },
-  requestTimeoutMs: null,
-  idleTimeoutMs: null,
-  circuitBreaker: null,
-  from: [],
-}
+import { USUAL_POLICY as POLICY } from './usual-policy.fixture.ts'
 
 function rule(name: string, matches: readonly RouteMatch[], backends?: readonly WeightedBackend[]): RouteRule {
   return {

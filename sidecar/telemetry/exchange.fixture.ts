@@ -2,24 +2,9 @@
 import type { Attempt, Exchange } from '#flow/exchange.ts'
 import type { HttpStream } from '#flow/stream.ts'
 import type { Endpoint } from '#flow/upstream.ts'
-import type { RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
+import type { WorkloadConfig } from '#shared/decide/config.ts'
+import { USUAL_POLICY as POLICY } from '#shared/decide/usual-policy.fixture.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
-
-const POLICY: RequestPolicy = {
-  retries: {
-    attempts: 2,
-    statuses: [],
-    methods: ['GET'],
-    perTryTimeoutMs: null,
-    backoffBaseMs: 25,
-    budgetPercent: 20,
-    budgetMinPerSecond: 3,
-  },
-  requestTimeoutMs: null,
-  idleTimeoutMs: null,
-  circuitBreaker: null,
-  from: [],
-}
 
 const STREAM: HttpStream = {
   sendHead() {},

@@ -6,6 +6,7 @@ import { systemClock } from '#shared/clock.ts'
 import type { ControlMessage, EndpointState, SidecarMessage } from '#shared/contract/discovery.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import type { DestinationConfig, RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
+import { USUAL_POLICY } from '#shared/decide/usual-policy.fixture.ts'
 import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-client.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
@@ -24,21 +25,7 @@ export const CATALOG = { host: '10.96.0.7', port: 8080 } as const
 export const CATALOG_KEY = '10.96.0.7:8080'
 export const CATALOG_BACKEND = 'shop/catalog:8080'
 
-const POLICY: RequestPolicy = {
-  retries: {
-    attempts: 1,
-    statuses: [],
-    methods: [],
-    perTryTimeoutMs: null,
-    backoffBaseMs: 25,
-    budgetPercent: 20,
-    budgetMinPerSecond: 3,
-  },
-  requestTimeoutMs: null,
-  idleTimeoutMs: null,
-  circuitBreaker: null,
-  from: [],
-}
+const POLICY: RequestPolicy = { ...USUAL_POLICY, retries: { ...USUAL_POLICY.retries, attempts: 1, methods: [] } }
 
 export function destinationConfig(change: Partial<DestinationConfig> = {}): DestinationConfig {
   const service = { namespace: 'shop', name: 'catalog', port: 8080 }
