@@ -1,5 +1,7 @@
 // weft install: prints the objects that `helm template` makes of the charts, for `kubectl apply` where there is no Helm.
+
 import { parse } from 'yaml'
+import { explain, wantByDefault } from '#shared/resources/explain.ts'
 import type { Context } from '../context.ts'
 import { Failure, messageOf } from '../failure.ts'
 import { crdFiles, WEFT_NAMESPACE, weftFiles } from '../install/charts.ts'
@@ -58,8 +60,10 @@ function readAssignment(assignment: string): Values {
 }
 
 function checkValues(values: Values): void {
-  const { error } = valuesSchema.safeParse(values)
+  const { error } = valuesSchema.safeParse(values, { error: wantByDefault })
   if (error === undefined) return
-  const lines = error.issues.map(({ path, message }) => `${path.join('.') || 'values'}: ${message}`)
+  const lines = error.issues
+    .flatMap((issue) => explain(issue, values))
+    .map(({ text: { path, found, want } }) => `${path}: found ${found}; want ${want}`)
   throw new Failure(lines.join('\n'), 'What there is to set: charts/weft/values.yaml.')
 }

@@ -1,175 +1,164 @@
 // The values of the chart `weft`: type, default, limits and words of each. values.yaml and values.schema.json are made of this.
 
 import { z } from 'zod'
+import {
+  duration,
+  fields,
+  list,
+  matching,
+  oneOf,
+  subdomainName,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from '#shared/resources/fields.ts'
 import { meshPolicySchema } from '#shared/resources/mesh-policy.ts'
 
-/** A quantity of Kubernetes. */
-const quantity = z.union([z.string().regex(/^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$/), z.int().min(0)])
-const amounts = z.strictObject({ cpu: quantity.optional(), memory: quantity.optional() })
+const A_QUANTITY = 'a quantity of Kubernetes, such as 50m or 128Mi'
+const quantity = z.union(
+  [matching(/^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$/, 32, A_QUANTITY), wholeNumber(0, 1_000_000)],
+  {
+    error: A_QUANTITY,
+  },
+)
+const amounts = fields({ cpu: quantity.optional(), memory: quantity.optional() })
 const resources = (cpu: string, memory: string, limit: string) =>
-  z
-    .strictObject({
-      requests: amounts.default({ cpu, memory }),
-      limits: amounts.default({ memory: limit }),
-    })
+  fields({
+    requests: amounts.default({ cpu, memory }),
+    limits: amounts.default({ memory: limit }),
+  })
     .prefault({})
     .describe('What each of its containers asks for, and its limits.')
 
-const replicas = z.int().min(1).max(20).default(1).describe('How many pods.')
-const duration = (fallback: string) =>
-  z
-    .string()
-    .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/)
-    .default(fallback)
-const dnsName = (fallback: string) =>
-  z
-    .string()
-    .max(253)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/)
-    .default(fallback)
-const cidrs = z.array(z.string().regex(/^[0-9A-Fa-f.:]+\/[0-9]{1,3}$/)).max(16)
+const replicas = wholeNumber(1, 20).default(1).describe('How many pods.')
+const cidr = matching(/^[0-9A-Fa-f.:]+\/[0-9]{1,3}$/, 64, 'a range of addresses such as 10.244.0.0/16')
 
-const image = z
-  .strictObject({
-    registry: z
-      .string()
-      .min(1)
-      .max(255)
-      .default('ghcr.io/weft-mesh')
-      .describe('What comes before weft-control and weft-sidecar in the names of the images.'),
-    tag: z
-      .string()
-      .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/)
-      .default('0.1.0')
-      .describe('The tag of both images; the version of the chart by default.'),
-    pullPolicy: z
-      .enum(['Always', 'IfNotPresent', 'Never'])
-      .default('IfNotPresent')
-      .describe('When nodes pull the images.'),
-    pullSecrets: z
-      .array(z.strictObject({ name: z.string().min(1).max(253) }))
-      .max(16)
-      .default([])
-      .describe('Secrets for the registry, in the namespace of Weft.'),
-  })
+const image = fields({
+  registry: z
+    .string()
+    .min(1)
+    .max(255)
+    .default('ghcr.io/weft-mesh')
+    .describe('What comes before weft-control and weft-sidecar in the names of the images.'),
+  tag: matching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, 128, 'the tag of an image, such as 0.1.0')
+    .default('0.1.0')
+    .describe('The tag of both images; the version of the chart by default.'),
+  pullPolicy: oneOf('Always', 'IfNotPresent', 'Never').default('IfNotPresent').describe('When nodes pull the images.'),
+  pullSecrets: z
+    .array(fields({ name: text(253) }))
+    .max(16)
+    .default([])
+    .describe('Secrets for the registry, in the namespace of Weft.'),
+})
   .prefault({})
   .describe('Where the images come from.')
 
-const mesh = z
-  .strictObject({
-    trustDomain: dnsName('weft.local').describe(
+const mesh = fields({
+  trustDomain: subdomainName
+    .default('weft.local')
+    .describe(
       'Trust domain of the mesh: identities are spiffe://TRUSTDOMAIN/ns/NAMESPACE/sa/SERVICEACCOUNT. Change it only before the first workload.',
     ),
-    clusterDomain: dnsName('cluster.local').describe("Domain of the cluster's DNS names."),
-    ranges: cidrs
-      .default([])
-      .describe(
-        'CIDRs of pods and services. A connection there waits for control instead of going out in clear. Empty: only what control tells.',
-      ),
-    policy: meshPolicySchema.shape.spec
-      .default({})
-      .describe(
-        'The spec of a MeshPolicy for the whole mesh, such as { mtls: { mode: Permissive } }. Empty: none is made.',
-      ),
-  })
+  clusterDomain: subdomainName.default('cluster.local').describe("Domain of the cluster's DNS names."),
+  ranges: list(cidr, 0, 16)
+    .default([])
+    .describe(
+      'CIDRs of pods and services. A connection there waits for control instead of going out in clear. Empty: only what control tells.',
+    ),
+  policy: meshPolicySchema.shape.spec
+    .default({})
+    .describe(
+      'The spec of a MeshPolicy for the whole mesh, such as { mtls: { mode: Permissive } }. Empty: none is made.',
+    ),
+})
   .prefault({})
   .describe('The mesh as a whole.')
 
-const control = z
-  .strictObject({ replicas, resources: resources('50m', '128Mi', '512Mi') })
+const control = fields({ replicas, resources: resources('50m', '128Mi', '512Mi') })
   .prefault({})
   .describe('The control plane: reads resources, tells sidecars.')
 
-const certs = z
-  .strictObject({
-    replicas,
-    resources: resources('20m', '96Mi', '256Mi'),
-    certificateLifetime: duration('24h').describe('How long the certificate of a workload is good; 30s or more.'),
-    rootSecret: dnsName('weft-root').describe(
+const certs = fields({
+  replicas,
+  resources: resources('20m', '96Mi', '256Mi'),
+  certificateLifetime: duration.default('24h').describe('How long the certificate of a workload is good; 30s or more.'),
+  rootSecret: subdomainName
+    .default('weft-root')
+    .describe(
       'The Secret (kubernetes.io/tls) with root certificate and key. Where it is not there it is made at the first start.',
     ),
-  })
+})
   .prefault({})
   .describe('The certificate authority.')
 
-const injector = z
-  .strictObject({
-    replicas,
-    resources: resources('20m', '96Mi', '256Mi'),
-    failurePolicy: z
-      .enum(['Fail', 'Ignore'])
-      .default('Fail')
-      .describe(
-        'What becomes of a pod that asks for a sidecar while no injector answers: refused, or started without.',
-      ),
-  })
+const injector = fields({
+  replicas,
+  resources: resources('20m', '96Mi', '256Mi'),
+  failurePolicy: oneOf('Fail', 'Ignore')
+    .default('Fail')
+    .describe('What becomes of a pod that asks for a sidecar while no injector answers: refused, or started without.'),
+})
   .prefault({})
   .describe('The webhook that adds sidecars to pods.')
 
-const toleration = z.strictObject({
+const toleration = fields({
   key: z.string().max(317).optional(),
-  operator: z.enum(['Exists', 'Equal']).optional(),
+  operator: oneOf('Exists', 'Equal').optional(),
   value: z.string().max(63).optional(),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
+  effect: oneOf('NoSchedule', 'PreferNoSchedule', 'NoExecute').optional(),
   tolerationSeconds: z.int().optional(),
 })
 
-const scheduling = z
-  .strictObject({
-    nodeSelector: z
-      .record(z.string(), z.string())
-      .default({ 'kubernetes.io/os': 'linux' })
-      .describe('Nodes that may run the pods of Weft.'),
-    tolerations: z.array(toleration).max(64).default([]).describe('Taints that the pods of Weft tolerate.'),
-    priorityClassName: z
-      .string()
-      .max(253)
-      .default('')
-      .describe('Priority class of the pods of Weft; empty: the default.'),
-  })
+const scheduling = fields({
+  nodeSelector: z
+    .record(z.string(), z.string())
+    .default({ 'kubernetes.io/os': 'linux' })
+    .describe('Nodes that may run the pods of Weft.'),
+  tolerations: z.array(toleration).max(64).default([]).describe('Taints that the pods of Weft tolerate.'),
+  priorityClassName: z
+    .string()
+    .max(253)
+    .default('')
+    .describe('Priority class of the pods of Weft; empty: the default.'),
+})
   .prefault({})
   .describe('Where the pods of Weft run.')
 
-const demo = z
-  .strictObject({
-    jaeger: z
-      .strictObject({
-        enabled: z.boolean().default(false).describe('Whether to run Jaeger (in memory) beside the control plane.'),
-        image: z.string().min(1).max(512).default('docker.io/jaegertracing/all-in-one:1.62.0').describe('Its image.'),
-      })
-      .prefault({})
-      .describe('Jaeger, to look at traces. mesh.policy must send them there.'),
+const demo = fields({
+  jaeger: fields({
+    enabled: yesOrNo.default(false).describe('Whether to run Jaeger (in memory) beside the control plane.'),
+    image: text(512).default('docker.io/jaegertracing/all-in-one:1.62.0').describe('Its image.'),
   })
+    .prefault({})
+    .describe('Jaeger, to look at traces. mesh.policy must send them there.'),
+})
   .prefault({})
   .describe('What helps to try Weft and does not belong in production.')
 
-export const valuesSchema = z.strictObject({
+export const valuesSchema = fields({
   image,
   mesh,
-  logLevel: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error'])
+  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error')
     .default('info')
     .describe('Level of the logs of control, certs and injector.'),
-  highAvailability: z
-    .boolean()
+  highAvailability: yesOrNo
     .default(false)
     .describe('Whether replicas are kept on different nodes, and one of each at least while nodes are drained.'),
   control,
   certs,
   injector,
   scheduling,
-  networkPolicy: z
-    .strictObject({ enabled: z.boolean().default(true).describe('Whether to let in only what each process serves.') })
+  networkPolicy: fields({
+    enabled: yesOrNo.default(true).describe('Whether to let in only what each process serves.'),
+  })
     .prefault({})
     .describe('NetworkPolicies for the pods of Weft.'),
-  podMonitor: z
-    .strictObject({
-      enabled: z
-        .boolean()
-        .default(false)
-        .describe('Whether to make a PodMonitor for all sidecars (needs the CRDs of the Prometheus operator).'),
-      interval: duration('30s').describe('How often metrics are read.'),
-    })
+  podMonitor: fields({
+    enabled: yesOrNo
+      .default(false)
+      .describe('Whether to make a PodMonitor for all sidecars (needs the CRDs of the Prometheus operator).'),
+    interval: duration.default('30s').describe('How often metrics are read.'),
+  })
     .prefault({})
     .describe('Metrics for the Prometheus operator. Without it the annotations prometheus.io/* of the pods do.'),
   demo,
