@@ -27,11 +27,24 @@ export const SETTINGS = {
   ),
   webhookPort: port('WEFT_WEBHOOK_PORT', '15017', 'Where the API server asks, by TLS.'),
   metricsPort: port('WEFT_METRICS_PORT', '15020', 'Prometheus metrics; /ready and /live.'),
+  certificateSecret: text(
+    'WEFT_CERTIFICATE_SECRET',
+    '',
+    'The Secret in which the replicas share their certificate and renew it; empty: the files below.',
+  ),
+  webhookConfiguration: text(
+    'WEFT_WEBHOOK_CONFIGURATION',
+    'weft-injector',
+    'The MutatingWebhookConfiguration whose caBundle is kept true to that certificate.',
+  ),
+  serviceName: text('WEFT_SERVICE_NAME', 'weft-injector', 'The Service through which the API server asks.'),
   certificateFile: text('WEFT_CERTIFICATE_FILE', '/run/weft/tls/tls.crt', 'Certificate of the webhook, PEM.'),
   keyFile: text('WEFT_KEY_FILE', '/run/weft/tls/tls.key', 'Its private key, PEM; read again with the certificate.'),
   maxConcurrent: count('WEFT_MAX_CONCURRENT', '64', 'Reviews at a time; what comes above is told to come again.'),
   requestTimeoutMs: milliseconds('WEFT_REQUEST_TIMEOUT', '4s', 'How long a review may take: below timeoutSeconds: 5.'),
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long reviews may still run after SIGTERM.'),
+  apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
+  apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
 }
 

@@ -1,10 +1,13 @@
-// The injector: reads its settings, serves the webhook, and drains on SIGTERM. It asks nothing of the API server: which
-// pods come here is decided by the selectors of the webhook's configuration.
+// The injector: reads its settings, serves the webhook, and drains on SIGTERM. Of the API server it wants only the Secret with
+// its certificate: which pods come here is decided by the selectors of the webhook's configuration.
 import { systemClock } from '#shared/clock.ts'
-import { createLog } from '#shared/log.ts'
+import { createKubeClient } from '#shared/kube/client.ts'
+import { inCluster } from '#shared/kube/config.ts'
+import { createLog, type Log } from '#shared/log.ts'
 import type { Reporter } from './admit.ts'
-import { createFileCertificate } from './certificate.ts'
-import { injectionSettings, readInjectorConfig } from './config.ts'
+import { type CertificateSource, createFileCertificate } from './certificate.ts'
+import { createSecretCertificate } from './certificate-secret.ts'
+import { type InjectorConfig, injectionSettings, readInjectorConfig } from './config.ts'
 import { createInjectorMetrics } from './metrics.ts'
 import { startPages } from './pages.ts'
 import { startWebhook } from './webhook.ts'
@@ -15,7 +18,7 @@ const noEvents: Reporter = { refused() {} }
 async function main(): Promise<void> {
   const config = readInjectorConfig(process.env)
   const log = createLog('injector', config.logLevel)
-  const source = createFileCertificate({ ...config, clock: systemClock, log })
+  const source = await openCertificate(config, log)
   const metrics = createInjectorMetrics(() => source.certificate.current.expiresAt)
   let isReady = true
   const webhook = await startWebhook({
@@ -42,6 +45,26 @@ async function main(): Promise<void> {
   }
   process.once('SIGTERM', () => void stop())
   process.once('SIGINT', () => void stop())
+}
+
+/** Shared by the replicas in a Secret, or files that somebody else keeps (cert-manager). */
+async function openCertificate(config: InjectorConfig, log: Log): Promise<CertificateSource> {
+  const { certificateSecret: name, webhookConfiguration, serviceName, namespace, apiHost, apiPort } = config
+  if (name === '') return createFileCertificate({ ...config, clock: systemClock, log })
+  if (apiHost === '')
+    throw new Error('WEFT_CERTIFICATE_SECRET: KUBERNETES_SERVICE_HOST does not say where the API server is')
+  const connection = inCluster(apiHost, apiPort)
+  const client = createKubeClient({ connection, clock: systemClock, userAgent: 'weft-injector' })
+  const names = [`${serviceName}.${namespace}.svc`]
+  return createSecretCertificate({
+    client,
+    namespace,
+    name,
+    names,
+    mutating: [webhookConfiguration],
+    clock: systemClock,
+    log,
+  })
 }
 
 main().catch((error: unknown) => {
