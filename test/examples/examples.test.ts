@@ -24,10 +24,14 @@ function mistakesOf(...files: readonly SourceFile[]): readonly string[] {
   return [...empty, ...describeFaults(compile(documents, world).statuses)]
 }
 
-test('each YAML under examples/ is a mesh or is applied to the mesh beside it', () => {
+/** What a cluster reads, checked by the tests of what it is an example of. */
+const FOR_A_CLUSTER = ['examples/inject']
+
+test('each YAML under examples/ is a mesh, is applied to the mesh beside it, or is for a cluster', () => {
   expect(MESHES.length).toBeGreaterThanOrEqual(4)
-  for (const path of globSync('examples/**/*.yaml', { cwd: ROOT }))
-    expect(MESHES).toContain(join(dirname(path), 'mesh.yaml'))
+  const folders = new Set(globSync('examples/**/*.yaml', { cwd: ROOT }).map(dirname))
+  for (const folder of FOR_A_CLUSTER) folders.delete(folder)
+  expect([...folders].sort()).toEqual(MESHES.map(dirname).sort())
 })
 
 describe.each(MESHES)('%s', (mesh) => {
