@@ -6,13 +6,14 @@ import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents 
 import { BodyReader } from './body.ts'
 import { BodyWriter } from './body-writer.ts'
 import type { BodySink } from './chunked.ts'
-import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
+import { ClientStream } from './client-stream.ts'
 import { FieldLines } from './field-lines.ts'
 import { INTERIM_LIMIT_BYTES } from './limits.ts'
 import { Malformed, malformed } from './malformed.ts'
 import { Output } from './output.ts'
 import { HeadReader } from './parse.ts'
 import { ResponseHead } from './response-head.ts'
+import type { StreamOwner } from './sending-stream.ts'
 import type { Pen } from './serialize.ts'
 
 const EMPTY = Buffer.alloc(0)
@@ -22,7 +23,7 @@ export function connectHttp1(stream: Duplex): HttpClientConnection {
   return new ClientConnection(stream)
 }
 
-class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodySink {
+class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
   readonly output: Output
   readonly pen: Pen
   onIdle: () => void = () => {}
@@ -101,9 +102,9 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
     while (at < bytes.length) {
       const stream = this.#current
       if (stream === null) return
-      if (stream.isResponseOver) {
+      if (stream.isReceived) {
         this.#closes = true
-        if (!stream.isRequestOver) this.#fail('protocol')
+        if (!stream.isSent) this.#fail('protocol')
         return
       }
       if (this.#awaitsHead) {
@@ -150,14 +151,14 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
 
   #switch(stream: ClientStream): void {
     const head = this.#head
-    if (!stream.hasUpgrade || !head.hasUpgrade || !stream.isRequestOver) throw malformed('a 101 that nobody asked for')
+    if (!stream.hasUpgrade || !head.hasUpgrade || !stream.isSent) throw malformed('a 101 that nobody asked for')
     removeField(head.fields, 'content-length')
     this.#awaitsHead = false
     this.#closes = true
     this.#body.beginRest()
     this.pen.body.begin('rest')
     stream.isTunnel = true
-    stream.isRequestOver = false
+    stream.isSent = false
     stream.events.onHead(head.fields, false)
   }
 
@@ -174,14 +175,14 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
   }
 
   #endResponse(stream: ClientStream): void {
-    stream.isResponseOver = true
+    stream.isReceived = true
     // The exchange may end in the event that follows: a reset after it must not close what is done.
-    if (stream.isRequestOver) stream.isOver = true
+    if (stream.isSent) stream.isOver = true
   }
 
   // ---- what the stream of the current request tells
 
-  onRequestOver(stream: ClientStream): void {
+  onSent(stream: ClientStream): void {
     if (stream.isTunnel) this.output.end()
     this.#settle(stream)
   }
@@ -194,7 +195,7 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
 
   setHeld(stream: ClientStream, isHeld: boolean): void {
     if (stream !== this.#current || this.#isHeld === isHeld) return
-    if (isHeld && stream.isResponseOver) return
+    if (isHeld && stream.isReceived) return
     this.#isHeld = isHeld
     if (isHeld) this.#stream.pause()
     else this.#stream.resume()
@@ -202,7 +203,7 @@ class ClientConnection implements HttpClientConnection, ClientStreamOwner, BodyS
 
   /** Once both halves are over the connection is free again, or ends. Never while bytes behind the answer may be waiting. */
   #settle(stream: ClientStream): void {
-    if (this.#isReading || stream !== this.#current || !stream.isRequestOver || !stream.isResponseOver) return
+    if (this.#isReading || stream !== this.#current || !stream.isSent || !stream.isReceived) return
     stream.isOver = true
     this.#current = null
     if (this.#isHeld) {

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
-import { echo, RawClient, type Request, startCodecServer } from './testing.ts'
-
-const get = (path: string, ...fields: string[]) =>
-  `GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`
-const ok = (...fields: string[]) => [':status', '200', ...fields]
-const text = (value: string) => Buffer.from(value, 'latin1')
-
-function send(request: Request, value: string, end: boolean): boolean {
-  const bytes = text(value)
-  return request.stream.sendData(bytes, 0, bytes.length, end)
-}
+import { echo, RawClient, startCodecServer } from './testing.ts'
+import { get, ok, send } from './testing-messages.ts'
 
 test('a paused request stops the client, and goes on when resumed', async () => {
   await using server = await startCodecServer()

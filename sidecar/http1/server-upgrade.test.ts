@@ -1,17 +1,7 @@
 import { expect, test } from 'vitest'
 import { fieldValue, hasField } from '#flow/fields.ts'
-import { echo, RawClient, type Request, startCodecServer } from './testing.ts'
-
-const get = (path: string, ...fields: string[]) =>
-  `GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`
-const get10 = (path: string, ...fields: string[]) =>
-  `GET ${path} HTTP/1.0\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`
-const text = (value: string) => Buffer.from(value, 'latin1')
-
-function send(request: Request, value: string, end: boolean): boolean {
-  const bytes = text(value)
-  return request.stream.sendData(bytes, 0, bytes.length, end)
-}
+import { echo, RawClient, startCodecServer } from './testing.ts'
+import { get, get10, send } from './testing-messages.ts'
 
 test('an upgrade becomes a tunnel with what came right behind the head, and each direction ends on its own', async () => {
   await using server = await startCodecServer()

@@ -1,16 +1,7 @@
 import { expect, test } from 'vitest'
 import { fieldValue } from '#flow/fields.ts'
 import { echo, RawClient, type Request, startCodecServer } from './testing.ts'
-
-const get = (path: string, ...fields: string[]) =>
-  `GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`
-const ok = (...fields: string[]) => [':status', '200', ...fields]
-const text = (value: string) => Buffer.from(value, 'latin1')
-
-function send(request: Request, value: string, end: boolean): boolean {
-  const bytes = text(value)
-  return request.stream.sendData(bytes, 0, bytes.length, end)
-}
+import { get, ok, send } from './testing-messages.ts'
 
 test('gives a request as pseudo-fields and fields in their order and case, without Host and Transfer-Encoding', async () => {
   await using server = await startCodecServer()

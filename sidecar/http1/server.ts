@@ -160,7 +160,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     if (head.isChunked) this.#body.beginChunked()
     else if (head.contentLength > 0) this.#body.beginLength(head.contentLength)
     this.#options.accept(stream)
-    if (!stream.isOver) stream.events.onHead(fields, stream.isRequestOver)
+    if (!stream.isOver) stream.events.onHead(fields, stream.isReceived)
   }
 
   /** Only a head has a time limit, and only one that has begun. */
@@ -205,15 +205,15 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   }
 
   #endRequest(stream: ServerStream): void {
-    stream.isRequestOver = true
+    stream.isReceived = true
     this.#isHeld = false
     // The exchange may end in this very event: a reset after it must not close what is done.
-    if (stream.isResponseOver) stream.isOver = true
+    if (stream.isSent) stream.isOver = true
   }
 
   // ---- what the stream of the current request tells
 
-  onResponseOver(stream: ServerStream): void {
+  onSent(stream: ServerStream): void {
     if (stream.isTunnel) this.output.end()
     this.#settle(stream)
   }
@@ -230,14 +230,14 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     this.#body.stop()
     this.#current = null
     if (isInternal) queueMicrotask(() => stream.events.onReset('internal'))
-    if (stream.isResponseOver && !stream.isTunnel) this.#close()
+    if (stream.isSent && !stream.isTunnel) this.#close()
     else this.#abort(stream)
   }
 
   setHeld(stream: ServerStream, isHeld: boolean): void {
     if (stream !== this.#current || this.#isHeld === isHeld) return
     // While nothing more of the request can come, reading goes on: it is how a client that leaves is noticed.
-    if (isHeld && stream.isRequestOver) return
+    if (isHeld && stream.isReceived) return
     this.#isHeld = isHeld
     if (!this.#isReading) this.#updateFlow()
   }
@@ -245,8 +245,8 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   /** Ends the exchange once both halves are over, and goes on to the next request. */
   #settle(stream: ServerStream): void {
     if (stream !== this.#current) return
-    if (stream.isResponseOver && stream.closes && !stream.isTunnel) return this.#finishLast(stream)
-    if (!stream.isResponseOver || !stream.isRequestOver) return
+    if (stream.isSent && stream.closes && !stream.isTunnel) return this.#finishLast(stream)
+    if (!stream.isSent || !stream.isReceived) return
     stream.isOver = true
     this.#current = null
     this.#isHeld = false
@@ -260,7 +260,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
 
   /** The last answer is out: a body that still comes is told until the peer ends or the time to linger is over. */
   #finishLast(stream: ServerStream): void {
-    if (stream.isRequestOver) {
+    if (stream.isReceived) {
       stream.isOver = true
       this.#current = null
       return this.#close()
@@ -283,7 +283,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     if (stream === null || !stream.hasSentHead) {
       this.output.add(refusalText(error.code, error.detail))
       this.#close()
-    } else if (stream.isResponseOver) this.#close()
+    } else if (stream.isSent) this.#close()
     else this.#abort(stream)
     if (stream === null || stream.isOver) return
     stream.isOver = true
@@ -320,13 +320,13 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     if (this.#isClosing) return
     if (stream === null) return this.#close()
     if (stream.isTunnel) {
-      stream.isRequestOver = true
+      stream.isReceived = true
       this.#body.stop()
       stream.events.onData(EMPTY, 0, 0, true)
       return this.#settle(stream)
     }
     // Ending one's half is how clients leave. Only one that has said that this is its last request may just have no more to say.
-    if (stream.isRequestOver && !stream.keepsAlive) return
+    if (stream.isReceived && !stream.keepsAlive) return
     this.#stream.destroy()
   }
 
