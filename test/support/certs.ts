@@ -13,8 +13,11 @@ import { loadContract } from '#shared/contract/load.ts'
 import { encodeCsr } from '#shared/identity/csr.ts'
 import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-client.ts'
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '#shared/identity/spiffe-id.ts'
+import { createKubeClient } from '#shared/kube/client.ts'
+import { readKubeconfig } from '#shared/kube/config.ts'
 import type { Log } from '#shared/log.ts'
 import { readCertsConfig } from '../../certs/config.ts'
+import { SECRETS } from '../../certs/kube-kinds.ts'
 import { type Certs, startCerts } from '../../certs/start.ts'
 
 const Certificates = loadContract('certificates')
@@ -36,6 +39,8 @@ export interface CertsOptions {
   readonly clock?: Clock
   readonly directory?: string
   readonly port?: number
+  /** A file: certs keeps its root in that cluster and asks it about tokens, and pods are what the test puts there. */
+  readonly kubeconfig?: string
 }
 
 export interface TestCerts extends AsyncDisposable {
@@ -61,6 +66,8 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
   const logged: Record<string, unknown>[] = []
   const config = {
     ...readCertsConfig({}),
+    attest: options.kubeconfig === undefined ? ('tokens' as const) : ('kubernetes' as const),
+    kubeconfig: options.kubeconfig ?? '',
     trustDomain: 'weft.local',
     listen: [{ host: '127.0.0.1', port: options.port ?? 0 }],
     stateDir: join(directory, 'state'),
@@ -75,7 +82,7 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
     random: Math.random,
   })
   const port = certs.addresses[0]?.port ?? 0
-  const roots = readFileSync(bundleFile, 'utf8')
+  const roots = options.kubeconfig === undefined ? readFileSync(bundleFile, 'utf8') : await rootsIn(options.kubeconfig)
   const relays: Relay[] = []
   let isStopped = false
   const stop = async () => {
@@ -106,6 +113,22 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
       await stop()
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** As the Secret of certs has them. */
+async function rootsIn(kubeconfig: string): Promise<string> {
+  const client = createKubeClient({
+    connection: await readKubeconfig(kubeconfig),
+    clock: systemClock,
+    userAgent: 'weft-test',
+  })
+  try {
+    const secret = await client.get(SECRETS, { namespace: 'weft-system', name: 'weft-root' })
+    const data = secret['data'] as Readonly<Record<string, string>>
+    return Buffer.from(data['ca.crt'] ?? '', 'base64').toString('utf8')
+  } finally {
+    client.close()
   }
 }
 

@@ -1,0 +1,94 @@
+// The attempts of kubernetes-suite.ts against a real API server: its TokenReview, its RBAC with the rights that the chart gives.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '#shared/clock.ts'
+import { spiffeIdOf } from '#shared/identity/x509.ts'
+import { createKubeClient } from '#shared/kube/client.ts'
+import { readKubeconfig } from '#shared/kube/config.ts'
+import type { KubeObject, ObjectName } from '#shared/kube/objects.ts'
+import { CONFIG_MAPS, NAMESPACES, SECRETS } from '../../certs/kube-kinds.ts'
+import { hasApiServer } from '../support/apiserver.ts'
+import { makeCsr } from '../support/certs.ts'
+import { type RealWorld, startRealWorld } from '../support/kubernetes-world.ts'
+import { type Attempts, testSpoofing } from './kubernetes-suite.ts'
+
+const WEB = 'spiffe://weft.local/ns/shop/sa/web'
+
+describe.runIf(hasApiServer)('with a real API server', () => testSpoofing(startRealWorld, more))
+
+function more(now: () => Attempts<RealWorld>): void {
+  test('a token that we made as the expired and the foreign one were is good, so those are refused for what they are', async () => {
+    const { world, certs, pod, address } = now()
+    const { chainPem } = await certs.sign({ csr: makeCsr(WEB), token: world.forge(pod) }, address)
+    expect(spiffeIdOf(new X509Certificate(chainPem).raw)).toBe(WEB)
+  })
+
+  test('the API server takes a token from a Secret for itself, and certs does not', async () => {
+    const { world } = now()
+    const admin = await world.putPod('admin-of-old', 'admin', '127.0.5.1')
+    expect(await world.isTaken(await world.tokenOf(admin, 'of a Secret'))).toBe(true)
+  })
+
+  test('the root is in a Secret that the API server takes for a pair of certificate and key', async () => {
+    const { world, certs } = now()
+    const secret = await world.client.get(SECRETS, { namespace: 'weft-system', name: 'weft-root' })
+    const data = secret['data'] as Readonly<Record<string, string>>
+    const text = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString()
+    expect(secret['type']).toBe('kubernetes.io/tls')
+    expect(text('ca.crt')).toBe(certs.roots)
+    expect(new X509Certificate(text('tls.crt')).checkPrivateKey(createPrivateKey(text('tls.key')))).toBe(true)
+  })
+
+  const bundleIn = async (world: RealWorld, namespace: string): Promise<KubeObject | undefined> => {
+    const place: ObjectName = { namespace, name: 'weft-trust-bundle' }
+    return world.client.get(CONFIG_MAPS, place).catch(() => undefined)
+  }
+  const published = async (world: RealWorld, namespace: string) => {
+    for (;;) {
+      const found = await bundleIn(world, namespace)
+      if (found !== undefined) return found
+      await sleep(50)
+    }
+  }
+
+  test('the bundle is where sidecars are, comes where they come and goes where they went', async () => {
+    const { world, certs } = now()
+    for (const namespace of ['shop', 'weft-system']) {
+      expect((await published(world, namespace))['data']).toEqual({ 'bundle.pem': certs.roots })
+    }
+    expect(await bundleIn(world, 'quiet')).toBeUndefined()
+    await world.client.patch(NAMESPACES, { name: 'quiet' }, { metadata: { labels: { 'weft.dev/inject': 'enabled' } } })
+    expect((await published(world, 'quiet'))['data']).toEqual({ 'bundle.pem': certs.roots })
+  })
+
+  test('with its rights certs reads no other Secret, changes no root and no other ConfigMap, and sees no more', async () => {
+    const { world } = now()
+    const connection = await readKubeconfig(world.kubeconfig)
+    const certs = createKubeClient({ connection, clock: systemClock, userAgent: 'test' })
+    const metadata = { namespace: 'shop', name: 'something' }
+    const root = { namespace: 'weft-system', name: 'weft-root' }
+    const denied = { status: 403 }
+    const attempts: readonly (() => Promise<unknown>)[] = [
+      () => certs.get(SECRETS, metadata),
+      () => certs.list(SECRETS, { namespace: 'weft-system' }),
+      () => certs.create(SECRETS, { metadata }),
+      () => certs.patch(SECRETS, root, { data: {} }),
+      () => certs.remove(SECRETS, root),
+      () => certs.get(CONFIG_MAPS, metadata),
+      () => certs.list(CONFIG_MAPS),
+      () => certs.create(CONFIG_MAPS, { metadata }),
+      () => certs.apply(CONFIG_MAPS, { metadata }, { fieldManager: 'test' }),
+      () =>
+        certs.patch(
+          CONFIG_MAPS,
+          { namespace: 'kube-system', name: 'extension-apiserver-authentication' },
+          { data: {} },
+        ),
+      () => certs.send('list nodes', 'GET', '/api/v1/nodes'),
+      () => certs.send('make a token', 'POST', '/api/v1/namespaces/shop/serviceaccounts/web/token', {}),
+    ]
+    for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject(denied)
+    certs.close()
+  })
+}
