@@ -31,7 +31,7 @@ export const SETTINGS = {
     'weft-control',
     'The Service of control there; sidecars send their spans to it.',
   ),
-  replica: text('WEFT_POD_NAME', 'weft-control', 'What this replica calls itself; each its own.'),
+  replica: text('WEFT_POD_NAME', '', "What this replica calls itself; empty: the host's name, which is its pod's."),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),
   otlpGrpcListen: addresses('WEFT_OTLP_GRPC_LISTEN', '127.0.0.1:4317', 'Where spans come in by gRPC; empty: nowhere.'),

@@ -1,5 +1,6 @@
 // Where the configuration of the mesh comes from: files on one machine, or the API server of a cluster. All else is alike.
 
+import { hostname } from 'node:os'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import { inCluster, type KubeConnection, readKubeconfig } from '#shared/kube/config.ts'
 import type { Problem } from '#shared/resources/problem.ts'
@@ -42,7 +43,8 @@ async function openKubernetes(config: ControlConfig, parts: ControlParts): Promi
     ...watch,
     store: clusterStore,
     report(sidecars) {
-      const { namespace, replica } = config
+      const { namespace } = config
+      const replica = config.replica || hostname()
       stopWriting = startStatusWriter({ ...parts, ...watch, client, sidecars, namespace, replica }).close
     },
     async close() {

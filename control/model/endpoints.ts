@@ -86,7 +86,10 @@ function candidatesIn(parts: EndpointParts, slice: WorldSlice, portName: string,
   if (port === undefined) return []
   return slice.endpoints.flatMap((endpoint) => {
     const host = endpoint.addresses.map(canonicalHost).find((address) => isIPv6(address) === (family === 'ipv6'))
-    return host === undefined ? [] : [{ ...endpoint, host, port, who: podAt(parts.inventory, host, endpoint.pod) }]
+    // Of a pod that is gone, or not known yet, nobody can say who is at its address.
+    const isKnown = endpoint.pod === null || parts.inventory.pods.has(endpoint.pod)
+    if (host === undefined || !isKnown) return []
+    return [{ ...endpoint, host, port, who: podAt(parts.inventory, host, endpoint.pod) }]
   })
 }
 

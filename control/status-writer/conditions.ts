@@ -22,11 +22,16 @@ export interface WantedStatus {
   readonly object: ObjectRef
   readonly generation: number
   readonly entries: readonly WantedEntry[]
+  /** "41 of 42", and pods that are late; only where the kind is ours. */
+  readonly applied?: string
+  readonly lagging?: readonly string[]
 }
 
 /** The CRDs' own limit. */
 const MOST_MESSAGE_CHARACTERS = 1000
 const NAMED_SIDECARS = 3
+const MOST_LAGGING = 16
+const NOBODY = { applied: 0, of: 0, lagging: [] }
 
 export function wantedStatuses(
   documents: readonly KubeDocument[],
@@ -44,8 +49,13 @@ export function wantedStatuses(
       ref,
       conditions: conditionsOf(document, found[index]?.conditions ?? [], standing),
     }))
-    return { object: document.ref, generation: document.generation, entries }
+    const count = document.ref.kind === 'HTTPRoute' ? {} : countOf(standing)
+    return { object: document.ref, generation: document.generation, entries, ...count }
   })
+}
+
+function countOf({ applied, of, lagging }: Pick<ObjectStanding, 'applied' | 'of' | 'lagging'> = NOBODY) {
+  return { applied: `${applied} of ${of}`, lagging: lagging.toSorted().slice(0, MOST_LAGGING) }
 }
 
 function conditionsOf(

@@ -21,8 +21,8 @@ const LISTS = {
 /** A merge patch of the status; undefined: it says all this already. `now` as "2026-01-31T12:00:00Z". */
 export function statusPatch(object: KubeObject, wanted: WantedStatus, now: string): object | undefined {
   const { list, ref } = wanted.object.kind === 'HTTPRoute' ? LISTS.HTTPRoute : LISTS.policy
-  const status = (object['status'] ?? {}) as Readonly<Record<string, readonly Entry[] | undefined>>
-  const before = status[list] ?? []
+  const status = (object['status'] ?? {}) as Readonly<Record<string, unknown>>
+  const before = (status[list] ?? []) as readonly Entry[]
   const own = before.filter(({ controllerName }) => controllerName === CONTROLLER_NAME)
   const others = before.filter(({ controllerName }) => controllerName !== CONTROLLER_NAME)
   const next = wanted.entries.map((entry) => {
@@ -33,10 +33,13 @@ export function statusPatch(object: KubeObject, wanted: WantedStatus, now: strin
     }))
     return { [ref]: entry.ref, controllerName: CONTROLLER_NAME, conditions }
   })
-  if (sameFields(own, next)) return undefined
+  const { applied, lagging } = wanted
+  const count = applied === undefined ? {} : { applied, lagging }
+  const countBefore = applied === undefined ? {} : { applied: status['applied'], lagging: status['lagging'] }
+  if (sameFields(own, next) && sameFields(count, countBefore)) return undefined
   return {
     metadata: { resourceVersion: object.metadata.resourceVersion },
-    status: { [list]: [...others, ...next] },
+    status: { [list]: [...others, ...next], ...count },
   }
 }
 

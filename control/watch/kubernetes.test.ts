@@ -152,6 +152,14 @@ test('a pod that is about to end is left out before its slice says so', async ()
   expect(endpoints(model)).toEqual(['10.244.0.11:8080'])
 })
 
+test('a pod that is gone is no endpoint, although its slice still says so', async () => {
+  putShop()
+  await modelWhere((model) => endpoints(model).length === 2)
+  api.remove(PODS, 'shop/catalog-0')
+  const model = await modelWhere((next) => endpoints(next).length === 1)
+  expect(endpoints(model)).toEqual(['10.244.0.11:8080'])
+})
+
 test('endpoints that end but still serve are better than none', async () => {
   putShop()
   const conditions = { ready: false, serving: true, terminating: true }

@@ -1,0 +1,250 @@
+// Control on a real API server, as the service account and with the rules of the chart: from objects to what a sidecar is told, and
+// back into the status of the objects.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import { systemClock } from '#shared/clock.ts'
+import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
+import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { HTTP_ROUTES, type KubeKind, type KubeObject, PODS, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
+import { silentLog } from '#shared/log.ts'
+import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
+import { until } from '#shared/watch.ts'
+import { WEFT_NAMESPACE, weftFiles } from '../../cli/install/charts.ts'
+import { renderChart } from '../../cli/install/render.ts'
+import { defaultValues } from '../../cli/install/values-file.ts'
+import type { Model } from '../../control/model/compile.ts'
+import { createSidecars } from '../../control/serve/sidecars.ts'
+import { startStatusWriter } from '../../control/status-writer/writer.ts'
+import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
+import { type ApiServer, gatewayApiCrd, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { createNamespace, createReadyPod, createService, putSlice } from '../support/cluster-objects.ts'
+import { eventually, startControl, startSidecar, TRUST_DOMAIN, untilTrue } from '../support/discovery.ts'
+import { createTestAuthority } from '../support/svid.ts'
+
+const parts = { clock: systemClock, random: Math.random, log: silentLog }
+
+/** The rules of control as the chart has them. */
+async function grantAsChart(client: KubeClient): Promise<void> {
+  const release = { name: 'weft', namespace: WEFT_NAMESPACE }
+  const text = renderChart('weft', weftFiles(), release, defaultValues())
+  const documents = parseAllDocuments(text).map((document) => document.toJS() as KubeObject | null)
+  for (const document of documents) {
+    if (document?.apiVersion !== 'rbac.authorization.k8s.io/v1' || document.metadata.name !== 'weft-control') continue
+    const kind = document.kind ?? ''
+    const of: KubeKind = {
+      group: 'rbac.authorization.k8s.io',
+      version: 'v1',
+      plural: `${kind.toLowerCase()}s`,
+      kind,
+      isNamespaced: !kind.startsWith('Cluster'),
+    }
+    await client.create(of, document)
+  }
+}
+
+describe.skipIf(!hasApiServer)('control on a real API server', () => {
+  let api: ApiServer
+  let client: KubeClient
+  let watch: KubernetesWatch
+  const sidecars = createSidecars()
+  let stopWriting = async () => {}
+
+  beforeAll(async () => {
+    api = await startApiServer()
+    for (const definition of customResourceDefinitions()) await api.installCrd(definition)
+    await api.installCrd(await gatewayApiCrd('httproutes'))
+    for (const namespace of ['shop', 'front', WEFT_NAMESPACE]) await createNamespace(api.client, namespace)
+    await grantAsChart(api.client)
+    client = createKubeClient({ connection: api.as('control'), clock: systemClock, userAgent: 'weft-control' })
+    const facts = { trustDomain: TRUST_DOMAIN, controlService: `${WEFT_NAMESPACE}/weft-control` }
+    watch = watchKubernetes({ ...parts, ...facts, client })
+    const writer = { ...parts, ...watch, client, sidecars, namespace: WEFT_NAMESPACE, replica: 'control-0' }
+    stopWriting = startStatusWriter(writer).close
+  }, 180_000)
+  afterAll(async () => {
+    await stopWriting()
+    watch?.close()
+    client?.close()
+    await api?.[Symbol.asyncDispose]()
+  }, 60_000)
+
+  const modelWhere = (isIt: (model: Model) => boolean): Promise<Model> =>
+    until(watch.model, (model): model is Model => model !== undefined && isIt(model), AbortSignal.timeout(60_000))
+  const addressOf = async (name: string) => {
+    const { spec } = (await api.client.get(SERVICES, { namespace: 'shop', name })) as {
+      spec: { clusterIP: string }
+    } & KubeObject
+    return spec.clusterIP
+  }
+
+  test('it may read what it needs, and nothing is missing', async () => {
+    await modelWhere(() => true)
+    expect(watch.failures()).toEqual([])
+  })
+
+  test('a service is served by its ready pods, and a pod that is deleted is left out at once', async () => {
+    await createService(api.client, 'shop', 'catalog')
+    await createReadyPod(api.client, 'shop', 'catalog-0', { app: 'catalog', address: '10.244.0.10' })
+    await createReadyPod(api.client, 'shop', 'catalog-1', { app: 'catalog', address: '10.244.0.11' })
+    await putSlice(api.client, 'shop', 'catalog', { 'catalog-0': '10.244.0.10', 'catalog-1': '10.244.0.11' })
+    const model = await modelWhere((next) => next.endpoints('shop/catalog:80', 'ipv4').length === 2)
+    const identity = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/catalog`
+    expect(model.endpoints('shop/catalog:80', 'ipv4')).toEqual([
+      { address: '10.244.0.10:8080', weight: 1, identity, pod: 'shop/catalog-0' },
+      { address: '10.244.0.11:8080', weight: 1, identity, pod: 'shop/catalog-1' },
+    ])
+    expect(model.destination(`${await addressOf('catalog')}:80`, 'front')?.protocol).toBe('http')
+    await api.client.remove(PODS, { namespace: 'shop', name: 'catalog-1' })
+    const after = await modelWhere((next) => next.endpoints('shop/catalog:80', 'ipv4').length === 1)
+    expect(after.world.pods.find(({ name }) => name === 'shop/catalog-1')?.terminating).toBe(true)
+  })
+
+  test('a sidecar says its pod’s name and is told of its own workload and of what it calls', async () => {
+    await createService(api.client, 'shop', 'cart')
+    await createReadyPod(api.client, 'shop', 'cart-0', { app: 'cart', address: '10.244.0.20' })
+    await createReadyPod(api.client, 'front', 'cart-0', { app: 'web', address: '10.244.0.21' })
+    await putSlice(api.client, 'shop', 'cart', { 'cart-0': '10.244.0.20' })
+    const model = await modelWhere(
+      (next) => next.pod('front/cart-0') !== null && next.endpoints('shop/cart:80', 'ipv4').length === 1,
+    )
+    const authority = await createTestAuthority()
+    await using control = await startControl(authority, { model })
+    const as = `spiffe://${TRUST_DOMAIN}/ns/front/sa/web`
+    await using sidecar = await startSidecar(authority, control.address, { pod: 'cart-0', as })
+    const workload = await eventually(sidecar.discovery.workload, (value) => value !== undefined)
+    expect(workload).toMatchObject({ name: 'cart-0', namespace: 'front', serviceAccount: 'web' })
+    const found = await sidecar.discovery.find({ host: await addressOf('cart'), port: 80 })
+    expect(found?.config.current.service).toEqual({ namespace: 'shop', name: 'cart', port: 80 })
+    // The pod of the same name in the other namespace runs as somebody else.
+    const other = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`
+    await using stranger = await startSidecar(authority, control.address, { pod: 'cart-0', as: other })
+    await untilTrue(() => control.server.sidecars.statuses().length === 1)
+    expect(stranger.discovery.workload.current).toBeUndefined()
+    expect(control.server.sidecars.statuses()[0]?.pod).toBe('front/cart-0')
+  })
+
+  interface Entry {
+    readonly controllerName: string
+    readonly conditions: readonly {
+      readonly type: string
+      readonly status: string
+      readonly reason: string
+      readonly message: string
+      readonly observedGeneration: number
+    }[]
+  }
+  /** Looks again at each change of the object. */
+  async function told(
+    kind: KubeKind,
+    name: string,
+    isIt: (entries: readonly Entry[]) => boolean,
+  ): Promise<readonly Entry[]> {
+    const giveUpAt = Date.now() + 60_000
+    for (;;) {
+      const { status } = (await api.client.get(kind, { namespace: 'shop', name })) as KubeObject & {
+        status?: { parents?: readonly Entry[]; ancestors?: readonly Entry[] }
+      }
+      const entries = status?.parents ?? status?.ancestors ?? []
+      if (isIt(entries)) return entries
+      if (Date.now() > giveUpAt) throw new Error(`${name} was told ${JSON.stringify(status)}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  const conditions = (entries: readonly Entry[]) =>
+    entries.flatMap((entry) => entry.conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`))
+
+  const route = (name: string, rules: readonly object[], parent = 'catalog'): KubeObject => ({
+    metadata: { namespace: 'shop', name },
+    spec: { parentRefs: [{ group: '', kind: 'Service', name: parent }], rules },
+  })
+
+  test('a route is in force and told so; its status passes the checks of its CRD', async () => {
+    await createService(api.client, 'shop', 'reviews')
+    await api.client.create(HTTP_ROUTES, route('good', [{ backendRefs: [{ name: 'reviews', port: 80 }] }], 'reviews'))
+    const key = `${await addressOf('reviews')}:80`
+    await modelWhere((next) => next.destination(key, 'front')?.rules.length === 1)
+    const entries = await told(HTTP_ROUTES, 'good', (found) => found.length === 1)
+    expect(entries[0]?.controllerName).toBe('weft.dev/controller')
+    expect(entries[0]?.conditions.map(({ observedGeneration }) => observedGeneration)).toEqual([1, 1, 1])
+    expect(conditions(entries)).toEqual([
+      'Accepted True Accepted',
+      'ResolvedRefs True ResolvedRefs',
+      'Programmed Unknown Pending',
+    ])
+  })
+
+  test('a route whose service comes later is told of both', async () => {
+    await api.client.create(HTTP_ROUTES, route('early', [{}], 'later'))
+    const before = await told(HTTP_ROUTES, 'early', (found) => found.length === 1)
+    expect(conditions(before)[0]).toBe('Accepted False NoMatchingParent')
+    await createService(api.client, 'shop', 'later')
+    await told(HTTP_ROUTES, 'early', (found) => conditions(found)[0] === 'Accepted True Accepted')
+  }, 60_000)
+
+  test('a route with a filter is refused by its field, while others live', async () => {
+    const filters = [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'a', value: 'b' }] } }]
+    await createService(api.client, 'shop', 'filtered')
+    await api.client.create(
+      HTTP_ROUTES,
+      route('bad', [{ filters, backendRefs: [{ name: 'filtered', port: 80 }] }], 'filtered'),
+    )
+    const entries = await told(HTTP_ROUTES, 'bad', (found) => found.length === 1)
+    expect(conditions(entries)).toEqual(['Accepted False UnsupportedValue', 'Programmed False Invalid'])
+    expect(entries[0]?.conditions[0]?.message).toContain('spec.rules[0].filters')
+    expect(watch.model.current?.statuses.some(({ object }) => object.name === 'good')).toBe(true)
+  })
+
+  test('of two policies on one service the younger is told who won', async () => {
+    await createService(api.client, 'shop', 'busy')
+    const policy = (name: string): KubeObject => ({
+      metadata: { namespace: 'shop', name },
+      spec: { targetRefs: [{ group: '', kind: 'Service', name: 'busy' }], timeouts: { request: '3s' } },
+    })
+    await api.client.create(TRAFFIC_POLICIES, policy('a-first'))
+    await api.client.create(TRAFFIC_POLICIES, policy('b-second'))
+    const entries = await told(TRAFFIC_POLICIES, 'b-second', (found) => found.length === 1)
+    expect(conditions(entries)[0]).toBe('Accepted False Conflicted')
+    expect(entries[0]?.conditions[0]?.message).toContain('TrafficPolicy shop/a-first')
+  })
+
+  test('a policy counts the sidecars that have it in force', async () => {
+    const remove = sidecars.add({
+      pod: 'shop/catalog-0',
+      identity: parseSpiffeId(`spiffe://${TRUST_DOMAIN}/ns/shop/sa/catalog`),
+      software: 'test',
+      addresses: [],
+      connectedAt: 0,
+      subscriptions: () => [
+        {
+          type: 'DESTINATION',
+          name: '10.96.0.7:80',
+          current: 'b',
+          applied: 'a',
+          refused: null,
+          objects: ['TrafficPolicy shop/counted'],
+        },
+      ],
+    })
+    await createService(api.client, 'shop', 'counted')
+    await api.client.create(TRAFFIC_POLICIES, {
+      metadata: { namespace: 'shop', name: 'counted' },
+      spec: { targetRefs: [{ group: '', kind: 'Service', name: 'counted' }], retries: { attempts: 3 } },
+    })
+    await told(TRAFFIC_POLICIES, 'counted', (found) => found.length === 1)
+    const { status } = await api.client.get(TRAFFIC_POLICIES, { namespace: 'shop', name: 'counted' })
+    expect(status).toMatchObject({ applied: '0 of 1', lagging: ['shop/catalog-0'] })
+    remove()
+  })
+
+  test('control may not read secrets nor change what people own', async () => {
+    const secrets: KubeKind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', isNamespaced: true }
+    const tries = [
+      client.list(secrets),
+      client.create(SERVICES, { metadata: { namespace: 'shop', name: 'own' }, spec: { ports: [{ port: 80 }] } }),
+      client.patch(HTTP_ROUTES, { namespace: 'shop', name: 'good' }, { metadata: { labels: { a: 'b' } } }),
+      client.remove(PODS, { namespace: 'shop', name: 'catalog-0' }),
+    ]
+    const answers = await Promise.allSettled(tries)
+    expect(answers.map((answer) => answer.status === 'rejected' && answer.reason.status)).toEqual([403, 403, 403, 403])
+  })
+})

@@ -1,0 +1,121 @@
+// Client, informers and leases against a real API server: what the fake one of the unit tests only imitates.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '#shared/clock.ts'
+import { createKubeClient } from '#shared/kube/client.ts'
+import { isConflict, isGone, isNotFound } from '#shared/kube/error.ts'
+import { createInformer, type Informer } from '#shared/kube/informer.ts'
+import { startLeader } from '#shared/kube/leader.ts'
+import { type KubeKind, LEASES, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
+import { silentLog } from '#shared/log.ts'
+import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
+import { until } from '#shared/watch.ts'
+import { type ApiServer, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { createNamespace, createService } from '../support/cluster-objects.ts'
+
+const CONFIG_MAPS: KubeKind = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', isNamespaced: true }
+const hasty = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(Math.min(ms, 200), run) }
+const parts = { clock: hasty, random: () => 0, log: silentLog }
+const deadline = () => AbortSignal.timeout(60_000)
+
+describe.skipIf(!hasApiServer)('against a real API server', () => {
+  let api: ApiServer
+  beforeAll(async () => {
+    api = await startApiServer()
+  }, 120_000)
+  afterAll(() => api?.[Symbol.asyncDispose](), 30_000)
+
+  const start = (kind: KubeKind, more: object = {}) =>
+    createInformer({
+      ...parts,
+      client: api.client,
+      kind,
+      project: ({ metadata }) => ({ name: metadata.name ?? '', labels: metadata.labels ?? {} }),
+      ...more,
+    })
+  const sized = (informer: Informer<unknown>, namespace: string, size: number) =>
+    until(
+      informer.objects,
+      (map): map is typeof map => [...map.keys()].filter((key) => key.startsWith(`${namespace}/`)).length === size,
+      deadline(),
+    )
+
+  test('objects are listed in pages and then watched', async () => {
+    await createNamespace(api.client, 'pages')
+    for (let index = 0; index < 7; index++) {
+      await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'pages', name: `c${index}` } })
+    }
+    const informer = start(CONFIG_MAPS, { pageSize: 3, namespace: 'pages' })
+    await sized(informer, 'pages', 7)
+    await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'pages', name: 'late' } })
+    await sized(informer, 'pages', 8)
+    await api.client.patch(CONFIG_MAPS, { namespace: 'pages', name: 'late' }, { metadata: { labels: { a: 'b' } } })
+    await until(
+      informer.objects,
+      (map): map is typeof map => (map.get('pages/late') as { labels: Record<string, string> }).labels['a'] === 'b',
+      deadline(),
+    )
+    await api.client.remove(CONFIG_MAPS, { namespace: 'pages', name: 'c0' })
+    await sized(informer, 'pages', 7)
+    informer.close()
+  })
+
+  test('an informer lives through a restart of the API server and sees what changed meanwhile', async () => {
+    await createNamespace(api.client, 'restart')
+    await createService(api.client, 'restart', 'before')
+    const informer = start(SERVICES, { namespace: 'restart' })
+    await sized(informer, 'restart', 1)
+    const sizes: number[] = []
+    informer.objects.subscribe((map) => sizes.push(map.size))
+    await api.restart()
+    await createService(api.client, 'restart', 'after')
+    await sized(informer, 'restart', 2)
+    expect(sizes).toEqual([2])
+    informer.close()
+    // It has begun anew, so that it keeps no versions from before.
+    const events = api.client.watch(SERVICES, { resourceVersion: '1', timeoutSeconds: 5, signal: deadline() })
+    const said = await Array.fromAsync(events).then(
+      (batches) => batches.flat().find(({ type }) => type === 'ERROR')?.object['code'],
+      (error: unknown) => (isGone(error) ? 410 : error),
+    )
+    expect(said).toBe(410)
+  }, 120_000)
+
+  test('a kind whose CRD comes later is missing until then', async () => {
+    const informer = start(TRAFFIC_POLICIES)
+    await until(informer.state, (state): state is 'missing' => state === 'missing', deadline())
+    for (const definition of customResourceDefinitions()) await api.installCrd(definition)
+    await until(informer.state, (state): state is 'synced' => state === 'synced', deadline())
+    informer.close()
+  }, 60_000)
+
+  test('errors name the call, the kind and the object', async () => {
+    await createNamespace(api.client, 'errors')
+    const name = { namespace: 'errors', name: 'none' }
+    const missing = await api.client.get(SERVICES, name).catch((error: unknown) => error)
+    expect(isNotFound(missing)).toBe(true)
+    expect(`${missing}`).toBe('KubeError: get Service errors/none: 404 services "none" not found')
+    await api.client.create(CONFIG_MAPS, { metadata: name })
+    const again = await api.client.create(CONFIG_MAPS, { metadata: name }).catch((error: unknown) => error)
+    expect(isConflict(again)).toBe(true)
+    const stranger = createKubeClient({ connection: api.as('stranger'), clock: systemClock, userAgent: 'test' })
+    const refused = await stranger.list(SERVICES).catch((error: unknown) => error)
+    expect(`${refused}`).toMatch(/^KubeError: list services: 403 services is forbidden: User .*web.* cannot list/)
+    stranger.close()
+  })
+
+  test('of two candidates one leads, and the other when that one lets go', async () => {
+    await createNamespace(api.client, 'leases')
+    const candidate = (identity: string) =>
+      startLeader({ ...parts, client: api.client, namespace: 'leases', name: 'status', identity })
+    const one = candidate('one')
+    await until(one.isLeader, (is): is is true => is, deadline())
+    const other = candidate('other')
+    const lease = () => api.client.get(LEASES, { namespace: 'leases', name: 'status' })
+    expect((await lease())['spec']).toMatchObject({ holderIdentity: 'one', leaseDurationSeconds: 15 })
+    expect(other.isLeader.current).toBe(false)
+    await one.close()
+    await until(other.isLeader, (is): is is true => is, deadline())
+    await other.close()
+    expect((await lease())['spec']).toMatchObject({ holderIdentity: '' })
+  }, 60_000)
+})
