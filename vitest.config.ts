@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: beside the code, loopback only. integration: namespaces and foreign programs, root only. e2e: needs ../shared or Go.
+// charts: Helm of ../shared and a kube-apiserver.
 const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false }
 
 export default defineConfig({
@@ -11,7 +12,7 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['node_modules/**', 'dist/**', 'test/integration/**', 'test/e2e/**'],
+          exclude: ['node_modules/**', 'dist/**', 'test/integration/**', 'test/e2e/**', 'test/charts/**'],
           testTimeout: 20_000,
         },
       },
@@ -23,6 +24,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'charts',
+          include: ['test/charts/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       {

@@ -32,7 +32,7 @@ const EVERYWHERE: readonly Rule[] = [
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations'],
     resourceNames: ['weft-injector'],
-    verbs: ['get', 'patch', 'update'],
+    verbs: ['get', 'update'],
   },
   // To say why a pod got no sidecar.
   { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
@@ -43,7 +43,7 @@ const OWN: readonly Rule[] = [
     apiGroups: [''],
     resources: ['secrets'],
     resourceNames: [CERTIFICATE_SECRET],
-    verbs: ['get', 'list', 'watch', 'update'],
+    verbs: ['get', 'update'],
   },
 ]
 

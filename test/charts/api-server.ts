@@ -1,0 +1,46 @@
+// kubectl against a real kube-apiserver (test/support/apiserver.ts), as a member of system:masters.
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startApiServer } from '../support/apiserver.ts'
+
+export interface Kubectl extends AsyncDisposable {
+  /** Stdout and stderr one after the other. */
+  run(parameters: readonly string[], input?: string): { readonly status: number; readonly output: string }
+}
+
+const BINARIES = process.env['KUBEBUILDER_ASSETS'] ?? '/var/cache/mesh-cluster/bin'
+
+export async function startKubectl(): Promise<Kubectl> {
+  const api = await startApiServer()
+  const directory = await mkdtemp(join(tmpdir(), 'weft-kubectl-'))
+  const { ca = '', token = '' } = await api.connection.credentials()
+  const kubeconfig = join(directory, 'kubeconfig')
+  const cluster = {
+    server: api.connection.server.href,
+    'certificate-authority-data': Buffer.from(ca).toString('base64'),
+  }
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'one', cluster }],
+    users: [{ name: 'admin', user: { token } }],
+    contexts: [{ name: 'one', context: { cluster: 'one', user: 'admin' } }],
+    'current-context': 'one',
+  }
+  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
+  return {
+    run(parameters, input = '') {
+      const parts = ['--kubeconfig', kubeconfig, '--cache-dir', join(directory, 'cache'), ...parameters]
+      const { status, stdout, stderr, error } = spawnSync(join(BINARIES, 'kubectl'), parts, { encoding: 'utf8', input })
+      if (error !== undefined) throw new Error(`no kubectl in ${BINARIES}`, { cause: error })
+      return { status: status ?? -1, output: `${stdout}${stderr}` }
+    },
+    async [Symbol.asyncDispose]() {
+      await api[Symbol.asyncDispose]()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
