@@ -172,33 +172,29 @@ function render(registry: Registry, options: MetricsOptions): string {
 }
 
 function renderHttp(page: Exposition, registry: Registry): void {
-  const server = registry.server.all()
-  page.histograms(METRICS.serverDuration, server)
+  const { serverDuration, serverRequests, serverRequestBytes, serverResponseBytes } = METRICS
+  renderSide(page, registry.server, [serverDuration, serverRequests, serverRequestBytes, serverResponseBytes])
+  const { clientDuration, clientRequests, clientRequestBytes, clientResponseBytes } = METRICS
+  renderSide(page, registry.client, [clientDuration, clientRequests, clientRequestBytes, clientResponseBytes])
+}
+
+type SideMetrics = readonly [duration: Metric, requests: Metric, requestBytes: Metric, responseBytes: Metric]
+
+function renderSide(page: Exposition, family: Family<HttpSeries>, metrics: SideMetrics): void {
+  const all = family.all()
+  const [duration, requests, requestBytes, responseBytes] = metrics
+  page.histograms(duration, all)
   page.samples(
-    METRICS.serverRequests,
-    each(server, (series) => series.count),
+    requests,
+    each(all, (series) => series.count),
   )
   page.samples(
-    METRICS.serverRequestBytes,
-    each(server, (series) => series.requestBytes),
+    requestBytes,
+    each(all, (series) => series.requestBytes),
   )
   page.samples(
-    METRICS.serverResponseBytes,
-    each(server, (series) => series.responseBytes),
-  )
-  const client = registry.client.all()
-  page.histograms(METRICS.clientDuration, client)
-  page.samples(
-    METRICS.clientRequests,
-    each(client, (series) => series.count),
-  )
-  page.samples(
-    METRICS.clientRequestBytes,
-    each(client, (series) => series.requestBytes),
-  )
-  page.samples(
-    METRICS.clientResponseBytes,
-    each(client, (series) => series.responseBytes),
+    responseBytes,
+    each(all, (series) => series.responseBytes),
   )
 }
 
