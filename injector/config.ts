@@ -55,13 +55,22 @@ export function readInjectorConfig(environment: NodeJS.ProcessEnv): InjectorConf
 }
 
 export function injectionSettings(config: InjectorConfig): InjectionSettings {
-  const { version, image, imagePullPolicy, trustDomain, controlAddress, certsAddress } = config
+  const {
+    namespace: systemNamespace,
+    version,
+    image,
+    imagePullPolicy,
+    trustDomain,
+    controlAddress,
+    certsAddress,
+  } = config
   const { meshRanges, tokenAudience, bundleConfigMap } = config
   return {
     version,
     image,
     imagePullPolicy,
     trustDomain,
+    systemNamespace,
     controlAddress,
     certsAddress,
     meshRanges,

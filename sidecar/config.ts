@@ -41,6 +41,11 @@ export const SETTINGS = {
   ),
   serviceAccount: text('WEFT_SERVICE_ACCOUNT', 'default', 'Service account that the identity is made of.'),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
+  systemNamespace: text(
+    'WEFT_SYSTEM_NAMESPACE',
+    'weft-system',
+    'Where Weft itself is: part of the identities of certs and control.',
+  ),
   controlAddress: text('WEFT_CONTROL_ADDRESS', '127.0.0.1:15010', 'Where control serves discovery.'),
   certsAddress: text('WEFT_CERTS_ADDRESS', '127.0.0.1:15012', 'Where the certificate authority signs.'),
   bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'The trust bundle, PEM; read again when it changes.'),

@@ -62,7 +62,7 @@ function idOf({ trustDomain }: SidecarConfig, namespace: string, serviceAccount:
 }
 
 function startIdentity(config: SidecarConfig, log: Running['log']) {
-  const certsId = idOf(config, 'weft-system', 'weft-certs')
+  const certsId = idOf(config, config.systemNamespace, 'weft-certs')
   const id = idOf(config, config.podNamespace, config.serviceAccount)
   return rotateIdentity({ ...common, ...config, certsId, id, log })
 }
@@ -71,7 +71,7 @@ function startDiscovery(config: SidecarConfig, identity: Running['identity'], lo
   return createDiscovery({
     ...common,
     controlAddress: config.controlAddress,
-    controlId: idOf(config, 'weft-system', 'weft-control'),
+    controlId: idOf(config, config.systemNamespace, 'weft-control'),
     identity,
     pod: config.podName,
     addresses: [...config.podAddresses],

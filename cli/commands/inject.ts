@@ -38,6 +38,7 @@ function injectText(text: string, flags: InjectFlags): InjectedManifests {
     ...USUAL_SETTINGS,
     image: flags.image,
     trustDomain: flags.trustDomain,
+    systemNamespace: weftNamespace,
     meshRanges: flags.meshRanges.split(',').filter((range) => range !== ''),
     controlAddress: `weft-control.${weftNamespace}.${domain}:15010`,
     certsAddress: `weft-certs.${weftNamespace}.${domain}:15012`,

@@ -7,6 +7,7 @@ export const settings: InjectionSettings = {
   image: 'weft.local/weft-sidecar:test',
   imagePullPolicy: 'IfNotPresent',
   trustDomain: 'weft.local',
+  systemNamespace: 'weft-system',
   controlAddress: 'weft-control.weft-system.svc:15010',
   certsAddress: 'weft-certs.weft-system.svc:15012',
   meshRanges: ['10.244.0.0/16', '10.96.0.0/12'],

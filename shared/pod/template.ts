@@ -15,6 +15,8 @@ export interface InjectionSettings {
   readonly image: string
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   readonly trustDomain: string
+  /** Where Weft itself is: part of the identities of certs and control. */
+  readonly systemNamespace: string
   readonly controlAddress: string
   readonly certsAddress: string
   /** CIDRs of pods and services. */
@@ -31,6 +33,7 @@ export const USUAL_SETTINGS: InjectionSettings = {
   image: 'weft-sidecar:0.1.0',
   imagePullPolicy: 'IfNotPresent',
   trustDomain: 'weft.local',
+  systemNamespace: 'weft-system',
   controlAddress: 'weft-control.weft-system.svc:15010',
   certsAddress: 'weft-certs.weft-system.svc:15012',
   meshRanges: [],
@@ -157,6 +160,7 @@ function environment(settings: InjectionSettings, facts: SidecarFacts) {
     fromPod('WEFT_SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     fromPod('WEFT_POD_ADDRESSES', 'status.podIPs'),
     fixed('WEFT_TRUST_DOMAIN', settings.trustDomain),
+    fixed('WEFT_SYSTEM_NAMESPACE', settings.systemNamespace),
     fixed('WEFT_MESH_RANGES', settings.meshRanges.join(',')),
     fixed('WEFT_CONTROL_ADDRESS', settings.controlAddress),
     fixed('WEFT_CERTS_ADDRESS', settings.certsAddress),
