@@ -13,7 +13,7 @@ export interface EventReporterOptions {
   readonly log: Log
 }
 
-export const EVENTS: KubeKind = { group: '', version: 'v1', plural: 'events', kind: 'Event', isNamespaced: true }
+const EVENTS: KubeKind = { group: '', version: 'v1', plural: 'events', kind: 'Event', isNamespaced: true }
 
 const AGAIN_MS = 10 * 60 * 1000
 /** What is told at a time, and remembered: a storm of refusals must not become one of Events. */

@@ -39,7 +39,7 @@ export function decideInjection(pod: Pod, surroundings: Surroundings): Eligibili
 }
 
 /** Why a pod cannot have a sidecar, whoever asks; undefined when it can. */
-export function obstacleOf({ spec }: Pod): string | undefined {
+function obstacleOf({ spec }: Pod): string | undefined {
   if (spec.hostNetwork === true)
     return 'it uses the network of its node (hostNetwork), where redirection would take all traffic'
   if (spec.os?.name === 'windows') return 'it is for Windows, where there is no iptables'
