@@ -7,7 +7,7 @@ import { injectorFile } from './objects/injector.ts'
 import { createMaker, labels } from './parts.ts'
 import type { Node, TemplateFile } from './template.ts'
 
-export const VERSION = '0.1.0'
+const VERSION = '0.1.0'
 /** Where Weft lives: its own identities are of this namespace. */
 export const WEFT_NAMESPACE = 'weft-system'
 

@@ -48,7 +48,7 @@ export interface TemplateDocument {
 
 export const value = (path: string) => new Hole([{ values: path }], false)
 export const releaseName: Source = { release: 'Name' }
-export const releaseNamespace: Source = { release: 'Namespace' }
+const releaseNamespace: Source = { release: 'Namespace' }
 export const namespace = new Hole([releaseNamespace], true)
 
 /** text`${from('image.registry')}/weft-control` */

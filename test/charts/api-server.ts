@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { startApiServer } from '../support/apiserver.ts'
 
 export interface Kubectl extends AsyncDisposable {
+  /** Its path, for Helm. */
+  readonly kubeconfig: string
   /** Stdout and stderr one after the other. */
   run(parameters: readonly string[], input?: string): { readonly status: number; readonly output: string }
 }
@@ -32,6 +34,7 @@ export async function startKubectl(): Promise<Kubectl> {
   }
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
   return {
+    kubeconfig,
     run(parameters, input = '') {
       const parts = ['--kubeconfig', kubeconfig, '--cache-dir', join(directory, 'cache'), ...parameters]
       const { status, stdout, stderr, error } = spawnSync(join(BINARIES, 'kubectl'), parts, { encoding: 'utf8', input })

@@ -69,7 +69,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_LISTEN', `[::]:${PORTS.discovery}`),
           setting('WEFT_OTLP_GRPC_LISTEN', `[::]:${PORTS['otlp-grpc']}`),
           setting('WEFT_OTLP_HTTP_LISTEN', `[::]:${PORTS['otlp-http']}`),
-          setting('WEFT_STATE_DIR', '/run/weft/control'),
+          setting('WEFT_STATE_DIR', '/run/weft'),
           setting('WEFT_SOCKET', '/run/weft/control.sock'),
         ],
         ports: PORTS,

@@ -44,4 +44,3 @@ export const policyStatusSchema = fields({
     .optional()
     .describe('Pods, as NAMESPACE/NAME, whose sidecars have it not in force; the first of them.'),
 }).describe('What control has found.')
-export type PolicyStatus = z.infer<typeof policyStatusSchema>

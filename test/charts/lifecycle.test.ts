@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Kubectl, startKubectl } from './api-server.ts'
+import { tool } from './helm.ts'
+
+let kubectl: Kubectl
+/** The charts as they were before they were last changed. */
+let before: string
+beforeAll(async () => {
+  kubectl = await startKubectl()
+  before = await mkdtemp(join(tmpdir(), 'weft-charts-before-'))
+  const [, commit = 'HEAD'] = git(['log', '-2', '--format=%H', '--', 'charts']).toString().trim().split('\n')
+  execFileSync('tar', ['-x', '-C', before], { input: git(['archive', commit, 'charts']) })
+})
+afterAll(async () => {
+  await kubectl[Symbol.asyncDispose]()
+  await rm(before, { recursive: true, force: true })
+})
+
+function git(parameters: readonly string[]): Buffer {
+  return execFileSync('git', parameters, { maxBuffer: 64 * 1024 * 1024 })
+}
+
+function helm(...parameters: readonly string[]): string {
+  const place = ['--kubeconfig', kubectl.kubeconfig, '--namespace', 'weft-system']
+  const { status, stdout, stderr } = tool('helm', [...parameters, ...place])
+  if (status !== 0) throw new Error(stderr)
+  return stdout
+}
+
+/** Everything that there is, by kind and name, save what changes by itself. */
+function everything(): readonly string[] {
+  const kinds = kubectl
+    .run(['api-resources', '--verbs=list', '-o', 'name'])
+    .output.split('\n')
+    .filter((kind) => kind !== '' && !/^(events|leases|componentstatuses|apiservices)\b/.test(kind))
+  const { status, output } = kubectl.run(['get', kinds.join(','), '-A', '-o', 'name', '--ignore-not-found'])
+  if (status !== 0) throw new Error(output)
+  return output
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('Warning'))
+    .toSorted()
+}
+
+test('helm installs what was there before the last change, upgrades to this, goes back, and leaves nothing behind', () => {
+  kubectl.run(['create', 'namespace', 'weft-system'])
+  const clean = everything()
+  helm('install', 'weft-crds', join(before, 'charts/weft-crds'))
+  helm('install', 'weft', join(before, 'charts/weft'))
+  helm('upgrade', 'weft-crds', 'charts/weft-crds')
+  const notes = helm('upgrade', 'weft', 'charts/weft', '-f', 'charts/weft/values-ha.yaml')
+  expect(notes).toContain('kubectl label namespace YOUR-NAMESPACE weft.dev/inject=enabled')
+  expect(notes).toContain('The CRDs of the Gateway API are not installed')
+  expect(everything()).toContain('poddisruptionbudget.policy/weft-control')
+  helm('rollback', 'weft', '1')
+  expect(everything()).not.toContain('poddisruptionbudget.policy/weft-control')
+  helm('uninstall', 'weft')
+  helm('uninstall', 'weft-crds')
+  expect(everything()).toEqual(clean)
+})
+
+test('what the injector has put into its webhook outlives an upgrade', () => {
+  helm('install', 'weft', 'charts/weft')
+  const at = 'mutatingwebhookconfiguration/weft-injector'
+  const bundle = Buffer.from('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n').toString('base64')
+  const patch = [{ op: 'add', path: '/webhooks/0/clientConfig/caBundle', value: bundle }]
+  const { output } = kubectl.run(['patch', at, '--type=json', '-p', JSON.stringify(patch)])
+  expect(output).toContain('patched')
+  helm('upgrade', 'weft', 'charts/weft', '--set', 'control.replicas=2')
+  const { output: kept } = kubectl.run(['get', at, '-o', 'jsonpath={.webhooks[0].clientConfig.caBundle}'])
+  expect(kept).toBe(bundle)
+})
