@@ -16,7 +16,7 @@ import { judgeInbound, type MeshHello } from './detect/mesh-hello.ts'
 import { type Peeked, peek } from './detect/peek.ts'
 import { judge, type Spoken, settle } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
-import type { ExchangeContext } from './relay/exchange.ts'
+import type { ExchangeContext } from './relay/context.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
 import type { MeshAlpn } from './secure/mesh-alpn.ts'
 

@@ -12,7 +12,7 @@ import { type OriginalDestination, recoverDestination } from './accept/destinati
 import { peek } from './detect/peek.ts'
 import { detectProtocol, type Heard, judge } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
-import type { ExchangeContext } from './relay/exchange.ts'
+import type { ExchangeContext } from './relay/context.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
 import { type Looked, type LookUpParts, lookUp } from './route/look-up.ts'
 import type { Backend, Target } from './route/table.ts'

@@ -4,7 +4,7 @@ import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { RequestEnded } from '#flow/event.ts'
 import type { HttpServerConnection } from '#flow/stream.ts'
 import { serveHttp1 } from './http1/server.ts'
-import type { ExchangeContext } from './relay/exchange.ts'
+import type { ExchangeContext } from './relay/context.ts'
 import { acceptExchanges } from './relay/serve.ts'
 
 export interface HttpServing {

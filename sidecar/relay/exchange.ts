@@ -2,34 +2,19 @@
 // Invariant: `current` is the only try whose events count; `isFinished` is set before anything is told to others.
 import type { Direction } from '#flow/connection.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
-import type { Sink } from '#flow/event.ts'
 import type { Exchange, Span, Step } from '#flow/exchange.ts'
 import { fieldValue, setField } from '#flow/fields.ts'
-import type { Resolve, Route } from '#flow/route.ts'
+import type { Route } from '#flow/route.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { type Address, formatAddress } from '#shared/address.ts'
-import type { Clock } from '#shared/clock.ts'
 import type { Decision, RequestFacts, RequestPolicy } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { type AttemptOwner, UpstreamHalf } from './attempt.ts'
+import type { ExchangeContext } from './context.ts'
 import { factsOf } from './facts.ts'
 import { endToEnd, upgradeOf } from './hop-headers.ts'
 import { ReplayBuffer } from './replay.ts'
 import { requestEnded } from './summary.ts'
-
-export interface ExchangeContext {
-  readonly direction: Direction
-  readonly destination: Address
-  readonly source: Address | null
-  readonly service: string | null
-  readonly peer: SpiffeId | null
-  readonly clock: Clock
-  readonly random: () => number
-  readonly resolve: Resolve
-  readonly emit: Sink
-  /** Our own answer for a fault: head fields and body. */
-  readonly answer: (code: FaultCode) => { readonly head: Fields; readonly body: Uint8Array }
-}
 
 const NO_DECISION: Decision = { kind: 'refuse', code: 'NO_ROUTE', rule: null }
 const NO_STEPS: readonly Step[] = []

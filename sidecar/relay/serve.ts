@@ -1,6 +1,7 @@
 // Requests of one connection: each becomes an exchange.
 import type { HttpStream, StreamAcceptor } from '#flow/stream.ts'
-import { type ExchangeContext, HttpExchange } from './exchange.ts'
+import type { ExchangeContext } from './context.ts'
+import { HttpExchange } from './exchange.ts'
 
 export function acceptExchanges(context: ExchangeContext): StreamAcceptor {
   return (stream: HttpStream) => {
