@@ -232,7 +232,11 @@ describe('Prometheus', () => {
   test('is left as it is where nothing shall be scraped, or what the sidecar cannot ask', () => {
     expect(metrics({ 'prometheus.io/scrape': 'false' }).rest).toEqual({ 'prometheus.io/scrape': 'false' })
     const https = { 'prometheus.io/scrape': 'true', 'prometheus.io/scheme': 'https', 'prometheus.io/port': '9443' }
-    expect(metrics(https)).toMatchObject({ rest: https, application: 'none', warnings: [expect.stringContaining('http')] })
+    expect(metrics(https)).toMatchObject({
+      rest: https,
+      application: 'none',
+      warnings: [expect.stringContaining('http')],
+    })
   })
 })
 
