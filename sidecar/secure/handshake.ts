@@ -26,13 +26,18 @@ export interface HandshakeWait {
 /** Rejects with a HandshakeError. A listener for errors stays, as one may come before the next owner listens. */
 export function handshakeOf(stream: TLSSocket, { event, signal, clock }: HandshakeWait): Promise<void> {
   return new Promise((resolve, reject) => {
+    let turn: NodeJS.Immediate | undefined
     const fail = (error: HandshakeError) => {
       stop()
       reject(error)
     }
+    // The event comes from within OpenSSL's read. What follows may end the connection, which frees what is being read from: the
+    // process would die. So it follows in a turn of its own.
     const onDone = () => {
-      stop()
-      resolve()
+      turn = setImmediate(() => {
+        stop()
+        resolve()
+      })
     }
     const onError = (error: Error) => fail(new HandshakeError(failureOf(error), error.message, { cause: error }))
     const onClose = () => fail(new HandshakeError('closed', 'the connection closed in the handshake'))
@@ -42,6 +47,7 @@ export function handshakeOf(stream: TLSSocket, { event, signal, clock }: Handsha
     )
     const stop = () => {
       cancelTimer()
+      clearImmediate(turn)
       stream.removeListener(event, onDone).removeListener('error', onError)
       stream.removeListener('end', onClose).removeListener('close', onClose)
       signal.removeEventListener('abort', onAbort)

@@ -39,11 +39,12 @@ export function createOriginator(options: OriginatorOptions): Originator {
       if (secure === undefined) throw new FlowError('CONNECT_FAILED', { cause: new Error('no certificate yet') })
       const kept = sessions.get(key, clock.wall())
       const secured = begin(stream, secure, { alpn, session: kept?.session })
+      const tickets = ticketsOf(secured)
       await handshakeOf(secured, { event: 'secureConnect', signal, clock })
       const peer = provenPeer(secured, kept, clock.wall())
       if (peer.id !== expected) throw new Error(`the endpoint is ${peer.id}, want ${expected}`)
       meshAlpn(secured.alpnProtocol)
-      secured.on('session', (session: Buffer) => {
+      tickets.take((session) => {
         // A ticket of a connection older than the last renewal would bring the old certificate back.
         if (contextNow() === secure) sessions.set(key, { session, peer })
       })
@@ -65,6 +66,22 @@ function begin(stream: Duplex, secure: TlsContext, { alpn, session }: { alpn: Me
     // No host names in the mesh. The identity is checked after the handshake, as Node skips this hook on a resumed session.
     checkServerIdentity: () => undefined,
   })
+}
+
+/** A ticket may come before we know whether its sender is the one that we wanted: the last one waits until somebody takes it. */
+function ticketsOf(secured: TLSSocket): { take(keep: (session: Buffer) => void): void } {
+  let waiting: Buffer | null = null
+  let keep = (session: Buffer) => {
+    waiting = session
+  }
+  secured.on('session', (session: Buffer) => keep(session))
+  return {
+    take(taker) {
+      keep = taker
+      if (waiting !== null) taker(waiting)
+      waiting = null
+    },
+  }
 }
 
 /**

@@ -129,7 +129,8 @@ const talked = new WeakSet<TLSSocket>()
 
 /** Speaks first one way, then the other; the ticket of TLS 1.3 arrives with the answer. */
 export async function talk({ client, server }: Ends): Promise<void> {
-  const session = client.isSessionReused() || talked.has(client) ? undefined : once(client, 'session')
+  const hasTicket = client.getTLSTicket() !== undefined
+  const session = client.isSessionReused() || talked.has(client) || hasTicket ? undefined : once(client, 'session')
   talked.add(client)
   const heard = word(server.stream)
   client.write('ping')
