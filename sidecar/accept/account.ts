@@ -4,6 +4,7 @@ import type { Accepted, Direction } from '#flow/connection.ts'
 import { FlowError } from '#flow/error.ts'
 import type { ConnectionEnded, Sink } from '#flow/event.ts'
 import type { Handler } from '#flow/layer.ts'
+import { resetSocket } from '#flow/reset.ts'
 import { type Address, canonicalHost } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 
@@ -37,7 +38,7 @@ export function accountFor(parts: AccountParts, handler: Handler<Accepted, Endin
     } catch (error) {
       if (!(error instanceof FlowError)) parts.onBug(error)
       ending = { reason: error instanceof FlowError ? error.code : 'INTERNAL' }
-      if (!socket.destroyed) socket.resetAndDestroy()
+      resetSocket(socket)
     }
     parts.emit({
       ...EMPTY,

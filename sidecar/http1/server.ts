@@ -3,6 +3,7 @@
 // still arrives is thrown away.
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { resetSocket } from '#flow/reset.ts'
 import type { Fields, HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
 import { type Clock, systemClock } from '#shared/clock.ts'
 import { BodyReader } from './body.ts'
@@ -311,7 +312,7 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
   #abort(stream: ServerStream): void {
     this.#isClosing = true
     const socket = this.#stream
-    if (stream.endsWithClose && socket instanceof Socket && !('encrypted' in socket)) socket.resetAndDestroy()
+    if (stream.endsWithClose && socket instanceof Socket && !('encrypted' in socket)) resetSocket(socket)
     else socket.destroy()
   }
 

@@ -1,5 +1,6 @@
 // Broken requests and broken answers at once, through two sidecars: none may end a process or be called a bug of ours.
 import { afterEach, expect, test } from 'vitest'
+import { resetSocket } from '#flow/reset.ts'
 import { seededRandom } from '#shared/seeded-random.ts'
 import { applicationThat, closeAll, dial, pairFor } from './attack.ts'
 
@@ -50,7 +51,7 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
     for (let left = 1 + random() * 2; left > 0; left--) socket.write(spoilt(pick(ANSWERS)))
     const chance = random()
     if (chance < 0.2) socket.end()
-    else if (chance < 0.4) socket.resetAndDestroy()
+    else if (chance < 0.4) resetSocket(socket)
   })
   const pair = await pairFor({ application, workload: { mtls: 'Permissive' } })
   const converse = async (port: number) => {
@@ -61,7 +62,7 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
     }
     if (random() < 0.4) socket.end()
     socket.resume()
-    const give = setTimeout(() => (random() < 0.5 ? socket.destroy() : socket.resetAndDestroy()), 40)
+    const give = setTimeout(() => (random() < 0.5 ? socket.destroy() : resetSocket(socket)), 40)
     await new Promise((resolve) => socket.once('close', resolve))
     clearTimeout(give)
   }
