@@ -5,6 +5,7 @@ import { type ApplyFlags, apply } from './commands/apply.ts'
 import { createDetachedTerminal } from './commands/detach.ts'
 import { down } from './commands/down.ts'
 import { exec } from './commands/exec.ts'
+import { type IdentityFlags, identity } from './commands/identity.ts'
 import { type InjectFlags, inject } from './commands/inject.ts'
 import { type InstallFlags, install } from './commands/install.ts'
 import { type LogsFlags, logs } from './commands/logs.ts'
@@ -79,6 +80,16 @@ program
   .showHelpAfterError('The command stands after --, such as: weft exec web -- curl -s http://catalog:8080/')
   .option(...MESH)
   .action((name: string, command: string[], flags: { mesh?: string }) => exec(context, name, command, flags.mesh))
+
+program
+  .command('identity')
+  .description('who a pod is: its certificate, and whether others will trust it; of a mesh here, or else of a cluster')
+  .argument('<pod>', 'a pod; of a mesh here a service or workload too')
+  .option('-n, --namespace <name>', 'its namespace in a cluster')
+  .option('--context <name>', 'of the kubeconfig')
+  .addOption(asJson())
+  .option(...MESH)
+  .action((pod: string, flags: IdentityFlags) => identity(context, pod, flags))
 
 program
   .command('traces')
