@@ -27,13 +27,13 @@ export async function prepareBundles(): Promise<(bundle: Bundle) => readonly str
       throw Failure.from(
         error,
         `the bundles cannot be built: ${messageOf(error)}`,
-        'Run: scripts/setup, then npm run build',
+        'Run: scripts/setup, then scripts/with-node node scripts/build.ts',
       )
     })
   }
   return (bundle) => {
     const file = join(directory, 'dist', `${bundle}.js`)
-    if (!existsSync(file)) throw new Failure(`${file} is missing`, 'Run: npm run build')
+    if (!existsSync(file)) throw new Failure(`${file} is missing`, 'Run: scripts/with-node node scripts/build.ts')
     return [process.execPath, '--enable-source-maps', file]
   }
 }
