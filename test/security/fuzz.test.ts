@@ -1,4 +1,5 @@
 // Broken requests and broken answers at once, through two sidecars: none may end a process or be called a bug of ours.
+import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { resetSocket } from '#flow/reset.ts'
 import { seededRandom } from '#shared/seeded-random.ts'
@@ -56,6 +57,8 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
   const pair = await pairFor({ application, workload: { mtls: 'Permissive' } })
   const converse = async (port: number) => {
     const socket = dial(port)
+    // Node loses a socket that is ended and reset before it is connected.
+    await once(socket, 'connect')
     const fields = Array.from({ length: Math.floor(random() * 4) }, () => `${pick(FIELDS)}\r\n`).join('')
     for (let left = 1 + random() * 3; left > 0; left--) {
       socket.write(spoilt(`${pick(HEADS)}\r\nHost: c\r\n${fields}\r\n${pick(BODIES)}`))
@@ -74,5 +77,5 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
   const events = [...pair.events.client, ...pair.events.server]
   expect(events.filter(({ reason }) => reason === 'INTERNAL')).toEqual([])
   expect(events.some(({ kind, reason }) => kind === 'request' && reason === null)).toBe(true)
-  expect(new Set(events.map(({ reason }) => reason)).size).toBeGreaterThan(3)
+  expect(events.some(({ reason }) => reason === 'BAD_REQUEST')).toBe(true)
 })
