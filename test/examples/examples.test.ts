@@ -25,7 +25,7 @@ function mistakesOf(...files: readonly SourceFile[]): readonly string[] {
 }
 
 /** What a cluster reads, checked by the tests of what it is an example of. */
-const FOR_A_CLUSTER = ['examples/inject']
+const FOR_A_CLUSTER = ['examples/inject', 'examples/kubernetes']
 
 test('each YAML under examples/ is a mesh, is applied to the mesh beside it, or is for a cluster', () => {
   expect(MESHES.length).toBeGreaterThanOrEqual(4)
