@@ -43,10 +43,18 @@ export function compileMeshPolicies(documents: readonly Loaded[], world: World):
   const ordered = ofKind(documents, 'MeshPolicy').toSorted((a, b) => specificityOf(b) - specificityOf(a) || byAge(a, b))
   const lost = new Map<MeshPolicyResource, string>()
   const chosen = new Map<string, PodSettings>()
+  // Pods are many and differ little: what holds for them follows from which policies act, not from the pod.
+  const bySet = new Map<string, PodSettings>()
   for (const pod of world.pods) {
     const acting = ordered.filter((policy) => actsOn(policy, pod))
-    for (const [loser, message] of conflictsAmong(acting)) lost.set(loser, message)
-    chosen.set(pod.name, choose(acting, world))
+    const key = acting.map((policy) => ordered.indexOf(policy)).join()
+    let settings = bySet.get(key)
+    if (settings === undefined) {
+      for (const [loser, message] of conflictsAmong(acting)) lost.set(loser, message)
+      settings = choose(acting, world)
+      bySet.set(key, settings)
+    }
+    chosen.set(pod.name, settings)
   }
   return {
     of: (pod) => chosen.get(pod.name) ?? choose([], world),

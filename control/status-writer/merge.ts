@@ -3,7 +3,7 @@
 import type { KubeObject } from '#shared/kube/objects.ts'
 import type { WantedCondition, WantedStatus } from './conditions.ts'
 
-export const CONTROLLER_NAME = 'weft.dev/controller'
+const CONTROLLER_NAME = 'weft.dev/controller'
 
 interface Entry {
   readonly controllerName?: string

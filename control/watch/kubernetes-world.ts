@@ -1,5 +1,4 @@
 // From objects of the API server to what is compiled: documents and the world. Pure.
-import { isIPv6 } from 'node:net'
 import { canonicalHost } from '#shared/address.ts'
 import type { Loaded } from '#shared/resources/load.ts'
 import type { World, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
@@ -59,9 +58,8 @@ export function rangesAround(addresses: readonly string[]): readonly string[] {
 }
 
 function rangeAround(address: string): string {
-  const host = canonicalHost(address)
-  if (!isIPv6(host)) return `${host.split('.').slice(0, 2).join('.')}.0.0/16`
-  const [head = ''] = host.split('::')
+  if (!address.includes(':')) return `${address.slice(0, address.indexOf('.', address.indexOf('.') + 1))}.0.0/16`
+  const [head = ''] = canonicalHost(address).split('::')
   const groups = head === '' ? [] : head.split(':')
   return `${[...groups, '0', '0', '0', '0'].slice(0, 4).join(':')}::/64`
 }

@@ -1,5 +1,5 @@
 // A thin client of the Kubernetes API: list, watch, get, create, replace, patch, apply, remove. It retries nothing: who calls
-// knows what may be repeated. Why not @kubernetes/client-node: docs/decisions/0006-own-kubernetes-client.md.
+// knows what may be repeated. Why not @kubernetes/client-node: docs/decisions/0007-own-kubernetes-client.md.
 import type { Clock } from '#shared/clock.ts'
 import { asKubeError, parseAnswer, readBody } from './answer.ts'
 import type { KubeConnection } from './config.ts'
@@ -40,7 +40,7 @@ export interface ApplyOptions extends PatchOptions {
 /** Every call rejects with a KubeError that names call, kind and object. */
 export interface KubeClient {
   list(kind: KubeKind, options?: ListOptions): Promise<KubeList>
-  /** Events as they come, those that came together in one array. Ends when the server ends it. */
+  /** Events as they come, those that came together in one array; first an empty one when the watch is open. Ends when the server ends it. */
   watch(kind: KubeKind, options: WatchOptions): AsyncIterable<readonly WatchEvent[]>
   get(kind: KubeKind, name: ObjectName): Promise<KubeObject>
   create(kind: KubeKind, object: KubeObject): Promise<KubeObject>
@@ -168,6 +168,8 @@ async function* watchKind(
       signal: AbortSignal.any([signal, deadline.signal]),
     })
     if (response.statusCode !== 200) parseAnswer(what, response, await readBody(response))
+    // That it is open is news too: there may be nothing else for a long time.
+    yield []
     yield* readWatch(response)
   } catch (error) {
     throw asKubeError(what, error)

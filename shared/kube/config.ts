@@ -22,7 +22,7 @@ export interface KubeConnection {
   credentials(): Promise<Credentials>
 }
 
-export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
+const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /** `host` and `port` are what the kubelet puts into KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT. */
 export function inCluster(host: string, port: string, folder = SERVICE_ACCOUNT_FOLDER): KubeConnection {

@@ -158,7 +158,7 @@ class Loop<T> {
       if (error !== undefined) throw asError(kind, error)
       this.#noteWorks()
       // Not by a list: one who may list and not watch would list without end.
-      this.#backoff.reset()
+      if (good.length > 0) this.#backoff.reset()
     }
   }
 

@@ -17,7 +17,7 @@ export interface ObjectMeta {
   }[]
 }
 
-export interface OwnerReference {
+interface OwnerReference {
   readonly [field: string]: unknown
   readonly kind?: string
   readonly name?: string

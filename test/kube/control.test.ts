@@ -5,6 +5,7 @@ import { parseAllDocuments } from 'yaml'
 import { systemClock } from '#shared/clock.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { createInformer } from '#shared/kube/informer.ts'
 import { HTTP_ROUTES, type KubeKind, type KubeObject, PODS, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
@@ -12,8 +13,10 @@ import { until } from '#shared/watch.ts'
 import { WEFT_NAMESPACE, weftFiles } from '../../cli/install/charts.ts'
 import { renderChart } from '../../cli/install/render.ts'
 import { defaultValues } from '../../cli/install/values-file.ts'
+import { readControlConfig } from '../../control/config.ts'
 import type { Model } from '../../control/model/compile.ts'
 import { createSidecars } from '../../control/serve/sidecars.ts'
+import { openSource } from '../../control/source.ts'
 import { startStatusWriter } from '../../control/status-writer/writer.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
 import { type ApiServer, gatewayApiCrd, hasApiServer, startApiServer } from '../support/apiserver.ts'
@@ -79,7 +82,8 @@ describe.skipIf(!hasApiServer)('control on a real API server', () => {
 
   test('it may read what it needs, and nothing is missing', async () => {
     await modelWhere(() => true)
-    expect(watch.failures()).toEqual([])
+    // A storage that has just been made says so for a moment.
+    await expect.poll(() => watch.failures()).toEqual([])
   })
 
   test('a service is served by its ready pods, and a pod that is deleted is left out at once', async () => {
@@ -133,22 +137,23 @@ describe.skipIf(!hasApiServer)('control on a real API server', () => {
       readonly observedGeneration: number
     }[]
   }
-  /** Looks again at each change of the object. */
-  async function told(
-    kind: KubeKind,
-    name: string,
-    isIt: (entries: readonly Entry[]) => boolean,
-  ): Promise<readonly Entry[]> {
-    const giveUpAt = Date.now() + 60_000
-    for (;;) {
-      const { status } = (await api.client.get(kind, { namespace: 'shop', name })) as KubeObject & {
-        status?: { parents?: readonly Entry[]; ancestors?: readonly Entry[] }
-      }
-      const entries = status?.parents ?? status?.ancestors ?? []
-      if (isIt(entries)) return entries
-      if (Date.now() > giveUpAt) throw new Error(`${name} was told ${JSON.stringify(status)}`)
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+  const entriesOf = (object: KubeObject | undefined): readonly Entry[] => {
+    const status = object?.['status'] as Readonly<Record<string, readonly Entry[]>> | undefined
+    return status?.['parents'] ?? status?.['ancestors'] ?? []
+  }
+  /** What control has written to an object of the shop, once the test passes. */
+  async function told(kind: KubeKind, name: string, isIt: (entries: readonly Entry[]) => boolean) {
+    const informer = createInformer({
+      ...parts,
+      client: api.client,
+      kind,
+      namespace: 'shop',
+      project: (object) => object,
+    })
+    const at = `shop/${name}`
+    const test = (map: ReadonlyMap<string, KubeObject>): map is typeof map => isIt(entriesOf(map.get(at)))
+    const map = await until(informer.objects, test, AbortSignal.timeout(60_000)).finally(informer.close)
+    return entriesOf(map.get(at))
   }
   const conditions = (entries: readonly Entry[]) =>
     entries.flatMap((entry) => entry.conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`))
@@ -234,6 +239,21 @@ describe.skipIf(!hasApiServer)('control on a real API server', () => {
     const { status } = await api.client.get(TRAFFIC_POLICIES, { namespace: 'shop', name: 'counted' })
     expect(status).toMatchObject({ applied: '0 of 1', lagging: ['shop/catalog-0'] })
     remove()
+  })
+
+  test('WEFT_SOURCE=kubernetes takes the current context of a kubeconfig', async () => {
+    const config = readControlConfig({
+      WEFT_SOURCE: 'kubernetes',
+      KUBECONFIG: await api.kubeconfig('control'),
+      WEFT_TRUST_DOMAIN: TRUST_DOMAIN,
+    })
+    const source = await openSource(config, parts)
+    const isThere = (model: Model | undefined): model is Model => model !== undefined
+    const model = await until(source.model, isThere, AbortSignal.timeout(60_000))
+    expect(model.pod('shop/catalog-0')?.serviceAccount).toBe('catalog')
+    const applied = await source.store.apply({ path: 'mesh.yaml', text: '' }, true)
+    expect(applied).toMatchObject({ problems: [{ want: 'kubectl apply -f mesh.yaml' }] })
+    await source.close()
   })
 
   test('control may not read secrets nor change what people own', async () => {

@@ -22,6 +22,8 @@ export interface ApiServer {
   readonly client: KubeClient
   /** As the service account of control, which may what RBAC says; or as one of whom it says nothing. */
   as(user: 'control' | 'stranger'): KubeConnection
+  /** The path of a kubeconfig, for programs. */
+  kubeconfig(user: 'admin' | 'control' | 'stranger'): Promise<string>
   /** The API server ends and comes back at the same port, with what etcd holds. */
   restart(): Promise<void>
   installCrd(definition: object): Promise<void>
@@ -97,6 +99,7 @@ async function start({ folder: bin, home, running, stop }: Place): Promise<ApiSe
     connection,
     client,
     as: connectionOf,
+    kubeconfig: (user) => writeKubeconfig(home, user, connectionOf(user)),
     async restart() {
       await end(server)
       running.splice(running.indexOf(server), 1)
@@ -147,6 +150,25 @@ async function writeKeys(home: string, tokens: ReadonlyMap<User, string>): Promi
   await writeFile(join(home, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }))
   const lines = [...tokens].map(([user, token]) => `${token},${USERS[user]}`)
   await writeFile(join(home, 'tokens.csv'), `${lines.join('\n')}\n`, { mode: 0o600 })
+}
+
+async function writeKubeconfig(home: string, user: User, { server }: KubeConnection): Promise<string> {
+  const path = join(home, `${user}.kubeconfig`)
+  const lines = await readFile(join(home, 'tokens.csv'), 'utf8')
+  const token = lines
+    .split('\n')
+    .find((line) => line.endsWith(USERS[user]))
+    ?.split(',')[0]
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster: { server: server.origin, 'certificate-authority': 'pki/apiserver.crt' } }],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user } }],
+    'current-context': 'test',
+  }
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 })
+  return path
 }
 
 function launch(program: string, flags: Readonly<Record<string, string>>, home: string): ChildProcess {
