@@ -95,7 +95,8 @@ function askInCluster({ environment }: Context, pod: string, flags: IdentityFlag
     execFile('kubectl', command, { env: environment, timeout: LIMIT_MS }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout)
       const isMissing = error.code === 'ENOENT'
-      const said = isMissing ? 'there is no kubectl on the PATH' : stderr.trim() || error.message
+      // Above its last line kubectl may put its own log.
+      const said = isMissing ? 'there is no kubectl on the PATH' : stderr.trim().split('\n').at(-1) || error.message
       const wayOut = isMissing
         ? 'Install kubectl; or, for a mesh on this machine, bring it up first: weft up mesh.yaml'
         : `Has it a sidecar? See: kubectl get pod ${pod} -o jsonpath='{.metadata.annotations.weft\\.dev/status}'`

@@ -12,12 +12,24 @@ import {
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 24 * 3600 * 1000
 
-/** All PEM: `chain` is the intermediate alone. */
-export async function makeIntermediate(): Promise<{ root: string; chain: string; key: string }> {
+export interface Intermediate {
+  /** PEM. */
+  readonly root: string
+  readonly rootKey: KeyObject
+  /** PEM: the intermediate alone. */
+  readonly chain: string
+  /** PEM. */
+  readonly key: string
+}
+
+/** Under the root of `sibling`, or under one of its own. */
+export async function makeIntermediate(sibling?: Intermediate): Promise<Intermediate> {
   const [top, middle] = [makeKey(), makeKey()]
-  const root = await makeCertificate('CN=an organisation', 'CN=an organisation', top.publicKey, top.privateKey)
-  const chain = await makeCertificate('CN=its mesh', 'CN=an organisation', middle.publicKey, top.privateKey)
-  return { root, chain, key: middle.privateKey.export({ type: 'sec1', format: 'pem' }).toString() }
+  const rootKey = sibling?.rootKey ?? top.privateKey
+  const root =
+    sibling?.root ?? (await makeCertificate('CN=an organisation', 'CN=an organisation', top.publicKey, rootKey))
+  const chain = await makeCertificate('CN=its mesh', 'CN=an organisation', middle.publicKey, rootKey)
+  return { root, rootKey, chain, key: middle.privateKey.export({ type: 'sec1', format: 'pem' }).toString() }
 }
 
 const makeKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' })
