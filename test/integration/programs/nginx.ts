@@ -6,7 +6,7 @@ import { NOBODY, programOf, scratchDirectory, selfSigned } from './programs.ts'
 
 export const PORTS = { http: 8080, http2: 8081, https: 8443 } as const
 /** The name in the certificate on PORTS.https. */
-export const SERVER_NAME = 'application.example'
+const SERVER_NAME = 'application.example'
 
 export interface Nginx {
   /** Whatever lies here is served; what is PUT under /upload/ comes to the folder of that name. */

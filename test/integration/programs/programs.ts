@@ -147,7 +147,7 @@ export async function expectBothSidecars(mesh: TestMesh, way: Way): Promise<void
   }
 }
 
-export function identityOf(mesh: TestMesh, pod: string): string {
+function identityOf(mesh: TestMesh, pod: string): string {
   const identity = mesh.running.pods.get(pod)?.plan.identity
   if (identity === undefined) throw new Error(`no pod ${pod}`)
   return identity
@@ -180,7 +180,7 @@ export function cpuSecondsOf(mesh: TestMesh, pod: string): number {
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
-export function sidecarPid(mesh: TestMesh, pod: string): number {
+function sidecarPid(mesh: TestMesh, pod: string): number {
   const pid = mesh.running.pods.get(pod)?.sidecar?.pid
   if (pid === null || pid === undefined) throw new Error(`the sidecar of ${pod} does not run`)
   return pid
