@@ -129,7 +129,7 @@ export async function startFakeWorld(): Promise<KubernetesWorld> {
   }
 }
 
-/** What charts/weft gives certs. */
+/** What docs/identity.md says that certs needs, and no more. */
 const EVERYWHERE = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
