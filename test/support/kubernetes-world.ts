@@ -35,7 +35,7 @@ export interface KubernetesWorld extends AsyncDisposable {
   tokenOf(pod: TestPod, kind: TokenKind): Promise<string>
 }
 
-export const AUDIENCE = 'weft.dev/certs'
+const AUDIENCE = 'weft.dev/certs'
 const ISSUER = 'https://kubernetes.default.svc.cluster.local'
 const NAMESPACE = 'shop'
 const USERNAME = (serviceAccount: string) => `system:serviceaccount:${NAMESPACE}:${serviceAccount}`
