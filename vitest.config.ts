@@ -1,8 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: beside the code, loopback only. integration: namespaces and foreign programs, root only. e2e: needs ../shared or Go.
-// charts: Helm of ../shared and a kube-apiserver.
+// cluster: a real kube-apiserver, some of it Helm too; both are built by ../shared.
 const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false }
+
+const CLUSTER = [
+  'test/charts/**/*.test.ts',
+  'test/kube/**/*.test.ts',
+  'test/injector/apiserver.test.ts',
+  'test/certificates/{kubernetes-api-server,webhook}.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -12,7 +19,7 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['node_modules/**', 'dist/**', 'test/integration/**', 'test/e2e/**', 'test/charts/**'],
+          exclude: ['node_modules/**', 'dist/**', 'test/integration/**', 'test/e2e/**', ...CLUSTER],
           testTimeout: 20_000,
         },
       },
@@ -29,8 +36,8 @@ export default defineConfig({
       {
         test: {
           ...shared,
-          name: 'charts',
-          include: ['test/charts/**/*.test.ts'],
+          name: 'cluster',
+          include: CLUSTER,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 600_000,
