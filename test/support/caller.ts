@@ -84,7 +84,10 @@ export const faultyPod = (options: Partial<PodOptions> & { name: string }): stri
     ...options,
   })
 
-export function callerIn(mesh: TestMesh, podName = 'client-0'): Caller {
+/** Of a mesh on one machine or of a cluster: what is known of it is where its pods are. */
+type Pods = Pick<TestMesh, 'addressOf'>
+
+export function callerIn(mesh: Pods, podName = 'client-0'): Caller {
   const order = <T>(kind: string, rest: object): Promise<T> =>
     askPod<T>(mesh, podName, 'POST', JSON.stringify({ kind, ...rest }))
   let count = 0
@@ -130,7 +133,7 @@ function full(url: string, options: RequestOptions = {}) {
   return { ...defaults, isKeepAlive: true, ...options, url }
 }
 
-async function askPod<T>(mesh: TestMesh, podName: string, method: string, body?: string): Promise<T> {
+async function askPod<T>(mesh: Pods, podName: string, method: string, body?: string): Promise<T> {
   const url = `http://${mesh.addressOf(podName)}:${CONTROL_PORT}/`
   const response = await fetch(url, { method, ...(body !== undefined && { body }) })
   const text = await response.text()

@@ -14,12 +14,20 @@ export interface Capture extends AsyncDisposable {
 }
 
 /** All packets between the pods of a mesh, whole. Needs root and Debian's tcpdump. */
-export async function captureMesh(meshName: string): Promise<Capture> {
+export function captureMesh(meshName: string): Promise<Capture> {
   const { namespace } = networkOf(meshName)
+  return capture(['ip', 'netns', 'exec', namespace], BRIDGE)
+}
+
+/** All packets on a link of this machine that pass a filter of pcap. */
+export const captureLink = (link: string, filter: string): Promise<Capture> => capture([], link, filter)
+
+async function capture(within: readonly string[], link: string, filter = ''): Promise<Capture> {
   const directory = mkdtempSync(join(tmpdir(), 'weft-capture-'))
   const file = join(directory, 'packets.pcap')
-  const command = ['tcpdump', '-i', BRIDGE, '-s', '0', '-U', '--immediate-mode', '-Z', 'root', '-w', file]
-  const tcpdump = spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const options = ['-i', link, '-s', '0', '-U', '--immediate-mode', '-Z', 'root', '-w', file]
+  const [program = '', ...argv] = [...within, 'tcpdump', ...options, ...(filter === '' ? [] : [filter])]
+  const tcpdump = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] })
   await untilListening(tcpdump)
   return {
     async saw(marker) {

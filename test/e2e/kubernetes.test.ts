@@ -1,0 +1,289 @@
+// Weft on a real Kubernetes of one node: charts, a label, the shop. Needs root, ../shared and what its README asks for.
+// Calls are made by pods (test/fixtures/apps/caller.ts) that this machine reaches by their addresses.
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { LoadResult } from '../support/caller.ts'
+import { until } from '../support/caller.ts'
+import { captureLink } from '../support/capture.ts'
+import { remainsOfWeft, WEFT } from './kubernetes/installation.ts'
+import { accessLogOf, apply, get, kubectl, type Pod, podsOf, run } from './kubernetes/kubectl.ts'
+import { idlePod, untilReady, visit } from './kubernetes/workloads.ts'
+import { createWorld, type World } from './kubernetes/world.ts'
+
+const POD_LINK = 'mesh-pods'
+const LOAD = { concurrency: 10, pauseMs: 100, timeoutMs: 10_000 }
+
+let world: World
+
+beforeAll(async () => {
+  world = await createWorld()
+})
+afterAll(() => world?.[Symbol.asyncDispose]())
+
+const identityOf = (serviceAccount: string) => `spiffe://weft.local/ns/${world.inside}/sa/${serviceAccount}`
+const isReady = ({ status }: Pod) =>
+  status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
+
+test('every pod of a labelled namespace gets a sidecar before its other containers, no other pod does', async () => {
+  const inside = await podsOf(world.inside)
+  expect(inside.length).toBeGreaterThanOrEqual(12)
+  for (const { metadata, spec } of inside) {
+    const names = spec.initContainers?.map(({ name, restartPolicy }) => [name, restartPolicy])
+    expect(names, metadata.name).toEqual([
+      ['weft-init', undefined],
+      ['weft-proxy', 'Always'],
+    ])
+  }
+  for (const { metadata, spec } of await podsOf(world.outside))
+    expect(spec.initContainers, metadata.name).toBeUndefined()
+})
+
+test('probes of applications pass under Strict, asked by the sidecar', async () => {
+  for (const pod of await podsOf(world.inside)) {
+    const { metadata, spec, status } = pod
+    expect(isReady(pod), metadata.name).toBe(true)
+    expect(
+      status.containerStatuses?.map(({ restartCount }) => restartCount),
+      metadata.name,
+    ).toEqual([0])
+    expect(spec.containers[0]?.readinessProbe?.httpGet?.port, metadata.name).toBe(15021)
+  }
+})
+
+test('the shop works: HTTP, Python, WebSocket, and Redis behind a headless service', async () => {
+  const { shopper } = world
+  await shopper.request('http://web:8080/cart?product=2', { method: 'POST' })
+  const home = await shopper.request('http://web:8080/')
+  expect(JSON.parse(home.body)).toMatchObject({
+    catalog: { status: 200 },
+    cart: { status: 200, items: { 2: 1 } },
+    reviews: { status: 200 },
+  })
+  const price = await shopper.request('http://web:8080/price')
+  expect(JSON.parse(price.body)).toMatchObject({ product: '1' })
+})
+
+test('both ends of a call know who the other is, along the whole chain of calls', async () => {
+  const traceId = randomBytes(16).toString('hex')
+  const headers = { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` }
+  expect((await world.shopper.request('http://web:8080/', { headers })).status).toBe(200)
+
+  const calls = [
+    ['shopper', 'web'],
+    ['web', 'catalog'],
+    ['web', 'cart'],
+    ['web', 'reviews'],
+  ] as const
+  for (const [source, destination] of calls) {
+    for (const [end, direction] of [
+      [source, 'outbound'],
+      [destination, 'inbound'],
+    ] as const) {
+      const seen = () => requestsOf(end, direction, traceId, destination)
+      await until(`${direction} request of ${source} to ${destination}`, async () => (await seen()).length > 0)
+      expect(await seen(), `${direction} at ${end}`).toMatchObject([
+        { src: identityOf(source), dst: identityOf(destination), 'http.response.status_code': 200 },
+      ])
+    }
+  }
+})
+
+async function requestsOf(app: string, direction: string, traceId: string, destination: string) {
+  const lines = await accessLogOf(world.inside, `app=${app}`)
+  return lines.filter(
+    (line) =>
+      line['msg'] === 'request' &&
+      line['trace_id'] === traceId &&
+      line['weft.direction'] === direction &&
+      // The front page asks three services.
+      String(line['weft.service']).startsWith(`${world.inside}/${destination}`),
+  )
+}
+
+test('bytes of a headless service pass by mutual TLS too', async () => {
+  expect((await world.shopper.request('http://web:8080/cart')).status).toBe(200)
+  // Connections are counted when they end, and cart keeps its own for as long as it lives.
+  await kubectl('-n', world.inside, 'rollout', 'restart', 'deployment/cart')
+  await untilReady(world.inside)
+  const [redis] = await podsOf(world.inside, 'app=redis')
+  const closed = new RegExp(`^weft_tcp_connections_closed_total\\{.*weft_peer="${identityOf('cart')}"`, 'm')
+  await until('the connection of cart to redis is counted', async () => {
+    const metrics = await fetch(`http://${redis?.status.podIP}:15020/metrics`)
+    return closed.test(await metrics.text())
+  })
+})
+
+test('Strict refuses a pod that has no sidecar', async () => {
+  const [target] = await podsOf(world.inside, 'app=web')
+  const refused = [`http://web.${world.inside}.svc.cluster.local:8080/`, `http://${target?.status.podIP}:8080/`]
+  for (const url of refused) expect(await world.stranger.request(url), url).toMatchObject({ status: 0 })
+  // It is Strict that refuses: the stranger reaches what is no part of the mesh.
+  expect(await world.stranger.request('http://echo/')).toMatchObject({ status: 200 })
+  const log = await accessLogOf(world.inside, 'app=web')
+  expect(log.map((line) => line['weft.reason'])).toContain('STRICT_MTLS')
+})
+
+test('nothing of a call can be read on the link between pods', async () => {
+  const [plain, sealed] = ['plain', 'sealed'].map((word) => `${word}-${randomBytes(8).toString('hex')}`)
+  // Orders to the callers come by port 9100 in clear. So do spans, with the path of a request, by 4317 to control.
+  await using capture = await captureLink(POD_LINK, 'tcp and not port 9100 and not port 4317')
+  await world.stranger.request(`http://echo/${plain}`)
+  expect(await capture.saw(plain ?? '')).toBe(true)
+
+  const answer = await world.shopper.request(`http://echo/${sealed}`)
+  expect(answer.body).toContain(sealed)
+  expect(await capture.saw(sealed ?? '')).toBe(false)
+})
+
+test('a canary gets its share, and those who ask for it by a header', async () => {
+  const { shopper } = world
+  const versionsOf = async (count: number, headers: Record<string, string>) => {
+    const answers = await shopper.requests('http://catalog:8080/products', count, { concurrency: 8, headers })
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+    return answers.filter((answer) => answer.headers['x-catalog-version'] === 'v2').length
+  }
+  expect(await versionsOf(20, { 'x-canary': 'v2' })).toBe(20)
+  // 50 expected; the standard deviation is 6.9, so chance is outside once in 30,000 runs.
+  const canaries = await versionsOf(1000, {})
+  expect(canaries).toBeGreaterThanOrEqual(21)
+  expect(canaries).toBeLessThanOrEqual(79)
+})
+
+test('the status of a route says whether it is accepted, and whether its backends are there', async () => {
+  await until('the route catalog is accepted', async () => (await conditionsOf('catalog')).length >= 2)
+  expect(await conditionsOf('catalog')).toEqual(
+    expect.arrayContaining(['Accepted True Accepted', 'ResolvedRefs True ResolvedRefs']),
+  )
+
+  const parentRefs = [{ group: '', kind: 'Service', name: 'price-feed', port: 8080 }]
+  const rules = [{ backendRefs: [{ name: 'nowhere', port: 8080 }] }]
+  await apply(world.inside, [
+    {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: 'broken' },
+      spec: { parentRefs, rules },
+    },
+  ])
+  await until('the broken route is told', async () =>
+    (await conditionsOf('broken')).includes('ResolvedRefs False BackendNotFound'),
+  )
+  expect(await conditionsOf('broken')).toContain('Accepted True Accepted')
+  await until('its requests fail', async () => (await world.shopper.request('http://price-feed:8080/')).status === 500)
+  await kubectl('-n', world.inside, 'delete', 'httproute', 'broken')
+  await until(
+    'they reach the feed again',
+    async () => (await world.shopper.request('http://price-feed:8080/ready')).status === 200,
+  )
+})
+
+interface Condition {
+  readonly type: string
+  readonly status: string
+  readonly reason: string
+}
+
+async function conditionsOf(route: string): Promise<readonly string[]> {
+  type Status = { status?: { parents?: { controllerName: string; conditions?: Condition[] }[] } }
+  const { status } = await get<Status>(world.inside, 'httproute', route)
+  const ours = (status?.parents ?? []).filter(({ controllerName }) => controllerName === 'weft.dev/controller')
+  return ours.flatMap(({ conditions = [] }) =>
+    conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`),
+  )
+}
+
+test('a Job and a run of a CronJob end, though their pods have sidecars', async () => {
+  await apply(world.inside, [visit('visit', 'http://web:8080/')])
+  await kubectl('-n', world.inside, 'create', 'job', 'report-now', '--from=cronjob/report')
+  await kubectl('-n', world.inside, 'wait', '--for=condition=Complete', '--timeout=90s', 'job/visit', 'job/report-now')
+  expect(await kubectl('-n', world.inside, 'logs', 'job/report-now', '-c', 'report')).toContain('report: 3 products')
+  for (const name of ['visit', 'report']) {
+    const [pod] = await podsOf(world.inside, `app=${name}`)
+    expect(pod?.spec.initContainers?.map(({ name }) => name)).toContain('weft-proxy')
+  }
+})
+
+test('a rolling update of three replicas under load fails no request', async () => {
+  const result = await underLoad(async () => {
+    const before = namesOf(await podsOf(world.inside, 'app=echo'))
+    await kubectl('-n', world.inside, 'rollout', 'restart', 'deployment/echo')
+    await untilReady(world.inside)
+    await until(
+      'the old pods have gone',
+      async () => {
+        const { items } = await get<{ items: readonly Pod[] }>(world.inside, 'pods', '-l', 'app=echo')
+        return namesOf(items).every((name) => !before.includes(name))
+      },
+      60_000,
+    )
+  })
+  expect(result).toMatchObject({ failed: 0, failures: [] })
+  expect(result.total).toBeGreaterThan(200)
+  expect(result.pods.length).toBeGreaterThanOrEqual(6)
+})
+
+test('the control plane may be killed under load', async () => {
+  const result = await underLoad(async () => {
+    const before = namesOf(await podsOf(WEFT, 'app.kubernetes.io/component=control'))
+    await kubectl(
+      '-n',
+      WEFT,
+      'delete',
+      'pods',
+      '-l',
+      'app.kubernetes.io/component=control',
+      '--grace-period=0',
+      '--force',
+    )
+    await untilReady(WEFT)
+    expect(namesOf(await podsOf(WEFT, 'app.kubernetes.io/component=control'))).not.toEqual(before)
+  })
+  expect(result).toMatchObject({ failed: 0, failures: [] })
+  expect(result.total).toBeGreaterThan(100)
+})
+
+const namesOf = (pods: readonly Pod[]) => pods.map(({ metadata }) => metadata.name)
+
+async function underLoad(act: () => Promise<void>): Promise<LoadResult> {
+  const stop = await world.shopper.startLoad('http://echo/', LOAD)
+  const ended = await act().then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  )
+  const result = await stop()
+  if (ended !== undefined) throw ended.error
+  return result
+}
+
+test('while no webhook answers, labelled namespaces say so and others do not notice', async () => {
+  const make = (namespace: string, name: string) =>
+    run('kubectl', ['-n', namespace, 'apply', '-f', '-'], JSON.stringify(idlePod(name)))
+  await kubectl('-n', WEFT, 'scale', 'deployment/weft-injector', '--replicas=0')
+  try {
+    await kubectl(
+      '-n',
+      WEFT,
+      'wait',
+      '--for=delete',
+      'pods',
+      '-l',
+      'app.kubernetes.io/component=injector',
+      '--timeout=60s',
+    )
+    const refused = await make(world.inside, 'refused')
+    expect(refused.status).not.toBe(0)
+    expect(refused.stderr).toContain('failed calling webhook "namespace.inject.weft.dev"')
+    expect(await make(world.outside, 'unnoticed')).toMatchObject({ status: 0 })
+  } finally {
+    await kubectl('-n', WEFT, 'scale', 'deployment/weft-injector', '--replicas=1')
+    await untilReady(WEFT)
+  }
+  await until('pods are made again', async () => (await make(world.inside, 'welcome')).status === 0)
+})
+
+test('an uninstall leaves nothing of Weft in the cluster', async () => {
+  await world.clear()
+  await world.installation.uninstall()
+  const isKept = process.env['WEFT_E2E_INSTALLED'] === '1'
+  expect(isKept ? [] : await remainsOfWeft()).toEqual([])
+})

@@ -1,0 +1,90 @@
+// The cluster, the images and Weft itself, as a person would put them there: ../shared/cluster/up, Helm, two charts.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { kubectl, ROOT, run, succeed } from './kubectl.ts'
+
+const SHARED = join(ROOT, '../shared')
+export const WEFT = 'weft-system'
+const GATEWAY_CRDS = 'httproutes.gateway.networking.k8s.io'
+/** Of what lies outside of namespaces. */
+const CLUSTER_KINDS =
+  'mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,customresourcedefinitions'
+const PART_OF_WEFT = 'app.kubernetes.io/part-of=weft'
+
+export interface Installation extends AsyncDisposable {
+  /** Again does nothing. */
+  uninstall(): Promise<void>
+}
+
+const helm = (...argv: readonly string[]) => succeed(join(SHARED, 'tools/run'), ['helm', ...argv])
+
+/** WEFT_E2E_INSTALLED=1: tests the Weft that is there, and leaves it; for work on the test. */
+export async function installWeft(): Promise<Installation> {
+  for (const needed of ['cluster/up', 'tools/run', 'gateway-api/go.mod']) {
+    if (existsSync(join(SHARED, needed))) continue
+    throw new Error(`${join(SHARED, needed)} is missing: check out the folder "shared" beside this repository`)
+  }
+  await succeed(join(SHARED, 'cluster/up'), [])
+  await succeed('examples/kubernetes/image', [])
+  if (process.env['WEFT_E2E_INSTALLED'] === '1') {
+    return { uninstall: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+  const before = await remainsOfWeft()
+  if (before.length > 0) {
+    throw new Error(`Weft is in this cluster already (WEFT_E2E_INSTALLED=1 tests that one):\n${before.join('\n')}`)
+  }
+  return install()
+}
+
+async function install(): Promise<Installation> {
+  let isGatewayOurs = false
+  const uninstall = async () => {
+    await uninstallWeft()
+    if (isGatewayOurs) await kubectl('delete', '-f', await gatewayApiCrds(), '--ignore-not-found')
+    isGatewayOurs = false
+  }
+  try {
+    await succeed('scripts/images', ['--load'])
+    if ((await run('kubectl', ['get', 'crd', GATEWAY_CRDS])).status !== 0) {
+      isGatewayOurs = true
+      await kubectl('apply', '--server-side', '-f', await gatewayApiCrds())
+    }
+    await helm('install', 'weft-crds', 'charts/weft-crds', '--namespace', WEFT, '--create-namespace')
+    const images = ['--set', 'image.registry=mesh.local', '--set', 'image.tag=dev']
+    await helm('install', 'weft', 'charts/weft', '--namespace', WEFT, ...images, '--wait', '--timeout', '3m')
+  } catch (error) {
+    await uninstall()
+    throw error
+  }
+  return { uninstall, [Symbol.asyncDispose]: uninstall }
+}
+
+/** The webhook first: a webhook that nobody answers would keep pods from being made. */
+async function uninstallWeft(): Promise<void> {
+  await kubectl('delete', 'mutatingwebhookconfigurations,validatingwebhookconfigurations', '-l', PART_OF_WEFT)
+  for (const release of ['weft', 'weft-crds']) {
+    await helm('uninstall', release, '--namespace', WEFT, '--ignore-not-found', '--wait', '--timeout', '2m')
+  }
+  await kubectl('delete', 'namespace', WEFT, '--ignore-not-found', '--timeout=2m')
+}
+
+/** What of Weft is in the cluster, by name; its own namespace too. */
+export async function remainsOfWeft(): Promise<readonly string[]> {
+  const objects = await kubectl('get', CLUSTER_KINDS, '-l', PART_OF_WEFT, '-o', 'name')
+  const namespace = await kubectl('get', 'namespace', WEFT, '-o', 'name', '--ignore-not-found')
+  return `${objects}${namespace}`.split('\n').filter((line) => line !== '')
+}
+
+/** The standard channel, from the Go module that the conformance suite is of. */
+async function gatewayApiCrds(): Promise<string> {
+  const found = await succeed('go', [
+    '-C',
+    join(SHARED, 'gateway-api'),
+    'list',
+    '-m',
+    '-f',
+    '{{.Dir}}',
+    'sigs.k8s.io/gateway-api',
+  ])
+  return join(found.trim(), 'config/crd/standard')
+}

@@ -1,0 +1,93 @@
+// What the tests add to the shop: pods that call when a test asks, and an echo of several replicas to be replaced under load.
+import { kubectl } from './kubectl.ts'
+
+const IMAGE = 'mesh.local/shop:dev'
+/** Of test/fixtures/apps/caller.ts; its sidecar leaves it alone. */
+const ORDERS_PORT = 9100
+
+interface Workload {
+  readonly name: string
+  readonly command: readonly string[]
+  readonly replicas?: number
+  readonly readinessProbe?: object
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly graceSeconds?: number
+}
+
+function workload(workload: Workload): readonly object[] {
+  const { name, command, replicas = 1, readinessProbe, annotations = {}, graceSeconds } = workload
+  const labels = { app: name }
+  const container = { name, image: IMAGE, command, ...(readinessProbe && { readinessProbe }) }
+  const spec = {
+    serviceAccountName: name,
+    containers: [container],
+    ...(graceSeconds && { terminationGracePeriodSeconds: graceSeconds }),
+  }
+  const template = { metadata: { labels, annotations }, spec }
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } },
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name },
+      spec: { replicas, selector: { matchLabels: labels }, template },
+    },
+  ]
+}
+
+/** Node as process 1 does not end by itself, hence the short time to end. */
+export const caller = (name: string): readonly object[] =>
+  workload({
+    name,
+    command: ['node', 'test/fixtures/apps/caller.ts'],
+    readinessProbe: { tcpSocket: { port: ORDERS_PORT }, periodSeconds: 1 },
+    annotations: { 'config.weft.dev/skip-inbound-ports': `${ORDERS_PORT}` },
+    graceSeconds: 3,
+  })
+
+export const echo = (replicas: number): readonly object[] => [
+  ...workload({
+    name: 'echo',
+    command: ['node', 'test/fixtures/apps/echo.ts'],
+    replicas,
+    readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },
+  }),
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'echo' },
+    spec: { selector: { app: 'echo' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+  },
+]
+
+/** A pod that asks for a service once and ends. */
+export const visit = (name: string, url: string): object => ({
+  apiVersion: 'batch/v1',
+  kind: 'Job',
+  metadata: { name },
+  spec: {
+    backoffLimit: 0,
+    template: {
+      metadata: { labels: { app: name } },
+      spec: {
+        restartPolicy: 'Never',
+        containers: [
+          { name, image: IMAGE, command: ['node', '-e', `fetch('${url}').then(r => process.exit(r.ok ? 0 : 1))`] },
+        ],
+      },
+    },
+  },
+})
+
+/** Nothing to do with networks: whether it may be made is the question. */
+export const idlePod = (name: string): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'idle', image: IMAGE, command: ['sleep', '600'] }] },
+})
+
+export async function untilReady(namespace: string): Promise<void> {
+  const kinds = (await kubectl('-n', namespace, 'get', 'deployments,statefulsets', '-o', 'name')).trim().split('\n')
+  await Promise.all(kinds.map((one) => kubectl('-n', namespace, 'rollout', 'status', one, '--timeout=180s')))
+}
