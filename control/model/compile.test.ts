@@ -295,7 +295,7 @@ describe('routes', () => {
         "HTTPRoute shop/c on Service shop/catalog: NoMatchingParent: Service shop/catalog has no port grpc; it has 80 (http)",
         "HTTPRoute shop/d on Service shop/catalog: BackendNotFound: spec.rules[0].backendRefs[0]: there is no Service shop/none",
         "HTTPRoute shop/e on Service shop/catalog: BackendNotFound: spec.rules[1].backendRefs[1]: Service shop/catalog-v2 has no port 81; it has 80",
-        "HTTPRoute shop/f on Service shop/catalog: RefNotPermitted: spec.rules[0].backendRefs[0]: Service data/redis is in another namespace; ReferenceGrant is not supported yet, so use a Service of shop",
+        "HTTPRoute shop/f on Service shop/catalog: RefNotPermitted: spec.rules[0].backendRefs[0]: Service data/redis is in another namespace, and files hold no ReferenceGrant: use a Service of shop",
       ]
     `)
   })

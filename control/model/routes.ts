@@ -4,6 +4,7 @@ import { orderRules, type RankedRoute } from '#shared/decide/precedence.ts'
 import type { HttpMatch } from '#shared/resources/http-match.ts'
 import type { HttpRouteResource, HttpRouteRule } from '#shared/resources/http-route.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
+import type { World } from '#shared/standalone/world.ts'
 import type { Inventory } from './inventory.ts'
 import { limitOf, type Merged, requestPolicy } from './settings.ts'
 import { accepted, type Condition, createdAt, describeRef, type ObjectStatus, refOf } from './status.ts'
@@ -113,10 +114,10 @@ function backendMistake(
   })
   // The addressed Service itself takes nothing from anyone: the request was on its way there.
   const isParent = namespace === (parent.namespace ?? home) && ref.name === parent.name
-  if (namespace !== home && !isParent) {
+  if (namespace !== home && !isParent && !isGranted(inventory.world, home, { namespace, name: ref.name })) {
     return bad(
       'RefNotPermitted',
-      `${name} is in another namespace; ReferenceGrant is not supported yet, so use a Service of ${home}`,
+      `${name} is in another namespace, ${whatWouldPermit(inventory.world, home, namespace)}`,
     )
   }
   const service = inventory.services.get(`${namespace}/${ref.name}`)
@@ -126,6 +127,30 @@ function backendMistake(
     'BackendNotFound',
     `${name} has no port ${ref.port}; it has ${service.spec.ports.map(({ port }) => port).join(', ')}`,
   )
+}
+
+function isGranted(
+  { grants = [] }: World,
+  home: string,
+  to: { readonly namespace: string; readonly name: string },
+): boolean {
+  return grants.some(
+    (grant) =>
+      grant.namespace === to.namespace &&
+      grant.from.some(
+        ({ group, kind, namespace }) =>
+          group === 'gateway.networking.k8s.io' && kind === 'HTTPRoute' && namespace === home,
+      ) &&
+      grant.to.some(
+        ({ group, kind, name }) => group === '' && kind === 'Service' && (name === undefined || name === to.name),
+      ),
+  )
+}
+
+function whatWouldPermit({ grants }: World, home: string, namespace: string): string {
+  return grants === undefined
+    ? `and files hold no ReferenceGrant: use a Service of ${home}`
+    : `and no ReferenceGrant in ${namespace} lets HTTPRoutes of ${home} refer to it`
 }
 
 function resolveCondition(route: HttpRouteResource, parent: ParentRef, inventory: Inventory): Condition {

@@ -5,6 +5,7 @@ import type { KubeObject } from '#shared/kube/objects.ts'
 import { KINDS } from '#shared/resources/kinds.ts'
 import { checkResource, type Loaded } from '#shared/resources/load.ts'
 import type { Problem } from '#shared/resources/problem.ts'
+import type { WorldGrant } from '#shared/standalone/world.ts'
 
 export const SOURCE = 'kubernetes'
 
@@ -59,4 +60,10 @@ function readDocument(
   const result = checkResource(SOURCE, { apiVersion: KINDS[kind].apiVersion, kind, metadata: written, spec })
   const head = { ref: { kind, namespace, name }, generation, ancestors }
   return 'resource' in result ? { ...head, loaded: result, problems: [] } : { ...head, problems: result.problems }
+}
+
+/** Checked by its CRD. */
+export function readGrant({ metadata, spec }: KubeObject): WorldGrant {
+  const { from = [], to = [] } = (spec ?? {}) as Partial<WorldGrant>
+  return { namespace: metadata.namespace ?? '', from, to }
 }

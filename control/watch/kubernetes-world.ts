@@ -1,7 +1,7 @@
 // From objects of the API server to what is compiled: documents and the world. Pure.
 import { canonicalHost } from '#shared/address.ts'
 import type { Loaded } from '#shared/resources/load.ts'
-import type { World, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
+import type { World, WorldGrant, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
 import { type KubeDocument, SOURCE } from './kubernetes-documents.ts'
 import type { KubeService, KubeSlice } from './kubernetes-services.ts'
 
@@ -9,6 +9,7 @@ export interface KubeObjects {
   readonly services: ReadonlyMap<string, KubeService>
   readonly slices: ReadonlyMap<string, KubeSlice>
   readonly pods: ReadonlyMap<string, WorldPod>
+  readonly grants: ReadonlyMap<string, WorldGrant>
   /** Of each kind. */
   readonly documents: readonly ReadonlyMap<string, KubeDocument>[]
 }
@@ -19,7 +20,10 @@ export interface MeshFacts {
   readonly controlService: string
 }
 
-export function toWorld({ services, slices, pods }: KubeObjects, { trustDomain, controlService }: MeshFacts): World {
+export function toWorld(
+  { services, slices, pods, grants }: KubeObjects,
+  { trustDomain, controlService }: MeshFacts,
+): World {
   const known = [...services.values()].map(({ resource, addresses }) => {
     const { namespace, name } = resource.metadata
     return { namespace, name, addresses }
@@ -35,6 +39,7 @@ export function toWorld({ services, slices, pods }: KubeObjects, { trustDomain, 
     },
     services: known,
     pods: podList,
+    grants: [...grants.values()],
     slices: Map.groupBy<string, WorldSlice>(slices.values(), (slice) => (slice as KubeSlice).service),
   }
 }

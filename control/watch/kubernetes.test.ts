@@ -8,6 +8,7 @@ import {
   type KubeObject,
   MESH_POLICIES,
   PODS,
+  REFERENCE_GRANTS,
   SERVICES,
   TRAFFIC_POLICIES,
 } from '#shared/kube/objects.ts'
@@ -16,9 +17,18 @@ import { until } from '#shared/watch.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import type { Model } from '../model/compile.ts'
 import { describeFaults } from '../model/compile.ts'
+import { pod, route, service, slice } from './kubernetes.fixture.ts'
 import { coalesce, type KubernetesWatch, watchKubernetes } from './kubernetes.ts'
 
-const KINDS: readonly KubeKind[] = [SERVICES, ENDPOINT_SLICES, PODS, HTTP_ROUTES, TRAFFIC_POLICIES, MESH_POLICIES]
+const KINDS: readonly KubeKind[] = [
+  SERVICES,
+  ENDPOINT_SLICES,
+  PODS,
+  HTTP_ROUTES,
+  REFERENCE_GRANTS,
+  TRAFFIC_POLICIES,
+  MESH_POLICIES,
+]
 const FACTS = { trustDomain: 'weft.test', controlService: 'weft-system/weft-control' }
 
 let api: FakeApiServer
@@ -48,52 +58,6 @@ const modelWhere = (test: (model: Model) => boolean): Promise<Model> =>
     (model): model is Model => model !== undefined && test(model),
     AbortSignal.timeout(10_000),
   )
-
-const service = (spec: object = {}, name = 'catalog'): KubeObject => ({
-  metadata: { namespace: 'shop', name },
-  spec: {
-    type: 'ClusterIP',
-    clusterIP: '10.96.0.7',
-    clusterIPs: ['10.96.0.7', 'fd00:96::7'],
-    selector: { app: name },
-    ports: [{ name: 'http', port: 80, targetPort: 'web', protocol: 'TCP' }],
-    sessionAffinity: 'None',
-    internalTrafficPolicy: 'Cluster',
-    ipFamilies: ['IPv4', 'IPv6'],
-    ...spec,
-  },
-  status: { loadBalancer: {} },
-})
-
-const CONTAINER = { name: 'app', ports: [{ name: 'web', containerPort: 8080 }] }
-const pod = (name: string, host: number, { spec = {}, metadata = {}, isReady = true } = {}): KubeObject => ({
-  metadata: { namespace: 'shop', name, labels: { app: 'catalog' }, ...metadata },
-  spec: { serviceAccountName: 'catalog', containers: [CONTAINER], initContainers: [{ name: 'weft-proxy' }], ...spec },
-  status: {
-    phase: 'Running',
-    podIP: `10.244.0.${host}`,
-    podIPs: [{ ip: `10.244.0.${host}` }, { ip: `fd00:244::${host}` }],
-    conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }],
-  },
-})
-
-type SliceEndpoint = { name?: string; host: string; conditions?: object }
-const slice = (endpoints: readonly SliceEndpoint[], name = 'catalog-x'): KubeObject => ({
-  metadata: { namespace: 'shop', name, labels: { 'kubernetes.io/service-name': 'catalog' } },
-  addressType: 'IPv4',
-  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  endpoints: endpoints.map(({ name: of, host, conditions = { ready: true, serving: true, terminating: false } }) => ({
-    addresses: [host],
-    conditions,
-    ...(of !== undefined && { targetRef: { kind: 'Pod', namespace: 'shop', name: of } }),
-  })),
-})
-
-const route = (spec: object, name = 'split'): KubeObject => ({
-  metadata: { namespace: 'shop', name, generation: 3, creationTimestamp: '2026-01-31T12:00:00Z' },
-  spec: { parentRefs: [{ group: '', kind: 'Service', name: 'catalog' }], ...spec },
-  status: { parents: [] },
-})
 
 function putShop(): void {
   api.put(SERVICES, service())
@@ -330,6 +294,37 @@ test('parents that are no Service are for somebody else', async () => {
     ['both', 'Service shop/catalog'],
   ])
   expect(watch?.problems.current).toEqual([])
+})
+
+test('a backend in another namespace needs a ReferenceGrant there', async () => {
+  putShop()
+  api.put(SERVICES, {
+    ...service({ clusterIP: '10.96.0.8', clusterIPs: ['10.96.0.8'] }),
+    metadata: { namespace: 'other', name: 'backup' },
+  })
+  api.put(HTTP_ROUTES, route({ rules: [{ backendRefs: [{ name: 'backup', namespace: 'other', port: 80 }] }] }))
+  const backends = (model: Model) => model.destination('10.96.0.7:80', 'front')?.rules[0]?.backends
+  const before = await modelWhere(() => true)
+  expect(backends(before)).toEqual([{ backend: null, weight: 1 }])
+  expect(describeFaults(before.statuses)).toEqual([
+    'HTTPRoute shop/split on Service shop/catalog: RefNotPermitted: spec.rules[0].backendRefs[0]: ' +
+      'Service other/backup is in another namespace, and no ReferenceGrant in other lets HTTPRoutes of shop refer to it',
+  ])
+  const from = [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'shop' }]
+  const grant = (name: string): KubeObject => ({
+    metadata: { namespace: 'other', name: 'lend' },
+    spec: { from, to: [{ group: '', kind: 'Service', name }] },
+  })
+  api.put(REFERENCE_GRANTS, grant('another'))
+  const still = await modelWhere((model) => model !== before)
+  expect(backends(still)).toEqual([{ backend: null, weight: 1 }])
+  api.put(REFERENCE_GRANTS, grant('backup'))
+  const after = await modelWhere((model) =>
+    model.statuses.every(({ conditions }) => conditions.every(({ status }) => status)),
+  )
+  expect(backends(after)).toEqual([{ backend: 'other/backup:80', weight: 1 }])
+  api.remove(REFERENCE_GRANTS, 'other/lend')
+  await modelWhere((model) => describeFaults(model.statuses).length === 1)
 })
 
 test('policies act as on one machine', async () => {

@@ -9,6 +9,7 @@ import {
   type KubeKind,
   MESH_POLICIES,
   PODS,
+  REFERENCE_GRANTS,
   SERVICES,
   TRAFFIC_POLICIES,
 } from '#shared/kube/objects.ts'
@@ -18,7 +19,7 @@ import { formatProblem, type Problem } from '#shared/resources/problem.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
 import { compile, describeFaults, type Model } from '../model/compile.ts'
 import { refusedStatuses } from '../model/refused.ts'
-import { type KubeDocument, readPolicy, readRoute } from './kubernetes-documents.ts'
+import { type KubeDocument, readGrant, readPolicy, readRoute } from './kubernetes-documents.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
@@ -74,6 +75,7 @@ function startInformers(options: WatchKubernetesOptions) {
     services: start(SERVICES, readService),
     slices: start(ENDPOINT_SLICES, readSlice),
     pods: start(PODS, readPod),
+    grants: start(REFERENCE_GRANTS, readGrant),
     routes: start(HTTP_ROUTES, readRoute),
     trafficPolicies: start(TRAFFIC_POLICIES, readPolicy('TrafficPolicy')),
     meshPolicies: start(MESH_POLICIES, readPolicy('MeshPolicy')),
@@ -81,11 +83,12 @@ function startInformers(options: WatchKubernetesOptions) {
 }
 
 function objectsOf(informers: ReturnType<typeof startInformers>): KubeObjects {
-  const { services, slices, pods, routes, trafficPolicies, meshPolicies } = informers
+  const { services, slices, pods, grants, routes, trafficPolicies, meshPolicies } = informers
   return {
     services: services.objects.current,
     slices: slices.objects.current,
     pods: pods.objects.current,
+    grants: grants.objects.current,
     documents: [routes, trafficPolicies, meshPolicies].map(({ objects }) => objects.current),
   }
 }

@@ -17,13 +17,6 @@ export interface ObjectMeta {
   }[]
 }
 
-interface OwnerReference {
-  readonly [field: string]: unknown
-  readonly kind?: string
-  readonly name?: string
-  readonly controller?: boolean
-}
-
 /** `spec`, `status` and the rest are looked at by whoever knows the kind. */
 export interface KubeObject {
   readonly apiVersion?: string
@@ -59,6 +52,8 @@ export const PODS = kind('', 'v1', 'pods', 'Pod')
 export const ENDPOINT_SLICES = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice')
 export const LEASES = kind('coordination.k8s.io', 'v1', 'leases', 'Lease')
 export const HTTP_ROUTES = kind('gateway.networking.k8s.io', 'v1', 'httproutes', 'HTTPRoute')
+/** Not v1, which the Gateway API has since 1.5 only. */
+export const REFERENCE_GRANTS = kind('gateway.networking.k8s.io', 'v1beta1', 'referencegrants', 'ReferenceGrant')
 export const TRAFFIC_POLICIES = kind('weft.dev', 'v1alpha1', 'trafficpolicies', 'TrafficPolicy')
 export const MESH_POLICIES = kind('weft.dev', 'v1alpha1', 'meshpolicies', 'MeshPolicy')
 

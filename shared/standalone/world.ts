@@ -15,6 +15,16 @@ export interface World {
   readonly pods: readonly WorldPod[]
   /** By service, "shop/catalog". Absent: endpoints follow from labels and readiness of pods. */
   readonly slices?: ReadonlyMap<string, readonly WorldSlice[]>
+  /** Absent: nothing is granted. */
+  readonly grants?: readonly WorldGrant[]
+}
+
+/** As of a ReferenceGrant: who of another namespace may refer to what is in this one. */
+export interface WorldGrant {
+  readonly namespace: string
+  readonly from: readonly { readonly group: string; readonly kind: string; readonly namespace: string }[]
+  /** Without a name: to all of the kind. */
+  readonly to: readonly { readonly group: string; readonly kind: string; readonly name?: string }[]
 }
 
 /** As of an EndpointSlice: endpoints that listen on the same ports. */

@@ -55,7 +55,7 @@ describe.skipIf(!hasApiServer)('control on a real API server', () => {
   beforeAll(async () => {
     api = await startApiServer()
     for (const definition of customResourceDefinitions()) await api.installCrd(definition)
-    await api.installCrd(await gatewayApiCrd('httproutes'))
+    for (const plural of ['httproutes', 'referencegrants']) await api.installCrd(await gatewayApiCrd(plural))
     for (const namespace of ['shop', 'front', WEFT_NAMESPACE]) await createNamespace(api.client, namespace)
     await grantAsChart(api.client)
     client = createKubeClient({ connection: api.as('control'), clock: systemClock, userAgent: 'weft-control' })

@@ -1,0 +1,48 @@
+// Objects as an API server has them, for the tests of what is made of them.
+import type { KubeObject } from '#shared/kube/objects.ts'
+
+export const service = (spec: object = {}, name = 'catalog'): KubeObject => ({
+  metadata: { namespace: 'shop', name },
+  spec: {
+    type: 'ClusterIP',
+    clusterIP: '10.96.0.7',
+    clusterIPs: ['10.96.0.7', 'fd00:96::7'],
+    selector: { app: name },
+    ports: [{ name: 'http', port: 80, targetPort: 'web', protocol: 'TCP' }],
+    sessionAffinity: 'None',
+    internalTrafficPolicy: 'Cluster',
+    ipFamilies: ['IPv4', 'IPv6'],
+    ...spec,
+  },
+  status: { loadBalancer: {} },
+})
+
+const CONTAINER = { name: 'app', ports: [{ name: 'web', containerPort: 8080 }] }
+export const pod = (name: string, host: number, { spec = {}, metadata = {}, isReady = true } = {}): KubeObject => ({
+  metadata: { namespace: 'shop', name, labels: { app: 'catalog' }, ...metadata },
+  spec: { serviceAccountName: 'catalog', containers: [CONTAINER], initContainers: [{ name: 'weft-proxy' }], ...spec },
+  status: {
+    phase: 'Running',
+    podIP: `10.244.0.${host}`,
+    podIPs: [{ ip: `10.244.0.${host}` }, { ip: `fd00:244::${host}` }],
+    conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }],
+  },
+})
+
+type SliceEndpoint = { name?: string; host: string; conditions?: object }
+export const slice = (endpoints: readonly SliceEndpoint[], name = 'catalog-x'): KubeObject => ({
+  metadata: { namespace: 'shop', name, labels: { 'kubernetes.io/service-name': 'catalog' } },
+  addressType: 'IPv4',
+  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+  endpoints: endpoints.map(({ name: of, host, conditions = { ready: true, serving: true, terminating: false } }) => ({
+    addresses: [host],
+    conditions,
+    ...(of !== undefined && { targetRef: { kind: 'Pod', namespace: 'shop', name: of } }),
+  })),
+})
+
+export const route = (spec: object, name = 'split'): KubeObject => ({
+  metadata: { namespace: 'shop', name, generation: 3, creationTimestamp: '2026-01-31T12:00:00Z' },
+  spec: { parentRefs: [{ group: '', kind: 'Service', name: 'catalog' }], ...spec },
+  status: { parents: [] },
+})
