@@ -78,4 +78,4 @@ test('600 broken conversations, each side at its worst, are no bug and end no pr
   expect(events.filter(({ reason }) => reason === 'INTERNAL')).toEqual([])
   expect(events.some(({ kind, reason }) => kind === 'request' && reason === null)).toBe(true)
   expect(events.some(({ reason }) => reason === 'BAD_REQUEST')).toBe(true)
-})
+}, 120_000)

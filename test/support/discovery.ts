@@ -40,7 +40,7 @@ export function destinationConfig(change: Partial<DestinationConfig> = {}): Dest
       {
         key: CATALOG_BACKEND,
         service,
-        policy: { algorithm: 'RoundRobin', connectTimeoutMs: 1000, consecutiveFailures: 5, from: [] },
+        policy: { algorithm: 'RoundRobin', connectTimeoutMs: 5000, consecutiveFailures: 5, from: [] },
       },
     ],
     ...change,
