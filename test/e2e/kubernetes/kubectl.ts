@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 const STATE = process.env['MESH_CLUSTER_DIR'] ?? '/var/cache/mesh-cluster'
-export const KUBECONFIG = process.env['KUBECONFIG'] ?? join(STATE, 'kubeconfig')
+const KUBECONFIG = process.env['KUBECONFIG'] ?? join(STATE, 'kubeconfig')
 
 export interface Ended {
   readonly status: number
@@ -49,6 +49,11 @@ export async function get<T>(namespace: string, ...argv: readonly string[]): Pro
   return JSON.parse(await kubectl('-n', namespace, 'get', '-o', 'json', ...argv)) as T
 }
 
+interface ContainerStatus {
+  readonly name: string
+  readonly restartCount: number
+}
+
 export interface Pod {
   readonly metadata: {
     readonly name: string
@@ -66,7 +71,8 @@ export interface Pod {
     readonly phase: string
     readonly podIP?: string
     readonly conditions?: readonly { readonly type: string; readonly status: string }[]
-    readonly containerStatuses?: readonly { readonly name: string; readonly restartCount: number }[]
+    readonly containerStatuses?: readonly ContainerStatus[]
+    readonly initContainerStatuses?: readonly ContainerStatus[]
   }
 }
 

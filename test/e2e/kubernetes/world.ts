@@ -19,7 +19,7 @@ export interface World extends AsyncDisposable {
   clear(): Promise<void>
 }
 
-export const example = (name: string): string => readFileSync(join(ROOT, 'examples/kubernetes', name), 'utf8')
+const example = (name: string): string => readFileSync(join(ROOT, 'examples/kubernetes', name), 'utf8')
 
 export async function createWorld(): Promise<World> {
   const installation = await installWeft()
