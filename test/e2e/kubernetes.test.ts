@@ -242,6 +242,36 @@ test('the control plane may be killed under load', async () => {
   expect(result.total).toBeGreaterThan(100)
 })
 
+test('while control is away calls go on, and a sidecar that restarts comes back from its snapshot', async () => {
+  const restartsOfSidecar = async () => {
+    const [pod] = await podsOf(world.inside, 'app=web')
+    if (pod === undefined || !isReady(pod)) return 0
+    return pod.status.initContainerStatuses?.find(({ name }) => name === 'weft-proxy')?.restartCount ?? 0
+  }
+  const result = await underLoad(async () => {
+    await scale('control', 0)
+    try {
+      // Its image has no shell; a signal that has a handler reaches process 1 from within.
+      const end = ['node', '-e', 'process.kill(1, "SIGTERM")']
+      await run('kubectl', ['-n', world.inside, 'exec', 'deploy/web', '-c', 'weft-proxy', '--', ...end])
+      await until('web is ready with a new sidecar', async () => (await restartsOfSidecar()) === 1, 60_000)
+      const home = await world.shopper.request('http://web:8080/')
+      expect(JSON.parse(home.body)).toMatchObject({ catalog: { status: 200 }, cart: { status: 200 } })
+    } finally {
+      await scale('control', 1)
+    }
+  })
+  expect(result).toMatchObject({ failed: 0, failures: [] })
+})
+
+/** Ends when its pods are ready, or have gone. */
+async function scale(component: string, replicas: number): Promise<void> {
+  await kubectl('-n', WEFT, 'scale', `deployment/weft-${component}`, `--replicas=${replicas}`)
+  const pods = ['pods', '-l', `app.kubernetes.io/component=${component}`]
+  if (replicas === 0) await kubectl('-n', WEFT, 'wait', '--for=delete', ...pods, '--timeout=90s')
+  else await untilReady(WEFT)
+}
+
 const namesOf = (pods: readonly Pod[]) => pods.map(({ metadata }) => metadata.name)
 
 async function underLoad(act: () => Promise<void>): Promise<LoadResult> {
@@ -258,25 +288,14 @@ async function underLoad(act: () => Promise<void>): Promise<LoadResult> {
 test('while no webhook answers, labelled namespaces say so and others do not notice', async () => {
   const make = (namespace: string, name: string) =>
     run('kubectl', ['-n', namespace, 'apply', '-f', '-'], JSON.stringify(idlePod(name)))
-  await kubectl('-n', WEFT, 'scale', 'deployment/weft-injector', '--replicas=0')
+  await scale('injector', 0)
   try {
-    await kubectl(
-      '-n',
-      WEFT,
-      'wait',
-      '--for=delete',
-      'pods',
-      '-l',
-      'app.kubernetes.io/component=injector',
-      '--timeout=60s',
-    )
     const refused = await make(world.inside, 'refused')
     expect(refused.status).not.toBe(0)
     expect(refused.stderr).toContain('failed calling webhook "namespace.inject.weft.dev"')
     expect(await make(world.outside, 'unnoticed')).toMatchObject({ status: 0 })
   } finally {
-    await kubectl('-n', WEFT, 'scale', 'deployment/weft-injector', '--replicas=1')
-    await untilReady(WEFT)
+    await scale('injector', 1)
   }
   await until('pods are made again', async () => (await make(world.inside, 'welcome')).status === 0)
 })

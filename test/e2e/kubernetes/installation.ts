@@ -53,10 +53,16 @@ async function install(): Promise<Installation> {
     const images = ['--set', 'image.registry=mesh.local', '--set', 'image.tag=dev']
     await helm('install', 'weft', 'charts/weft', '--namespace', WEFT, ...images, '--wait', '--timeout', '3m')
   } catch (error) {
-    await uninstall()
+    await uninstall().finally(sweep)
     throw error
   }
-  return { uninstall, [Symbol.asyncDispose]: uninstall }
+  return { uninstall, [Symbol.asyncDispose]: () => uninstall().finally(sweep) }
+}
+
+/** What Helm has left, so that the next run finds a clean cluster though this one has failed. */
+async function sweep(): Promise<void> {
+  await kubectl('delete', CLUSTER_KINDS, '-l', PART_OF_WEFT)
+  await kubectl('delete', 'namespace', WEFT, '--ignore-not-found', '--timeout=2m')
 }
 
 /** The webhook first: a webhook that nobody answers would keep pods from being made. */
