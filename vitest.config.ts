@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: beside the code, loopback only. integration: namespaces and foreign programs, root only. e2e: needs ../shared or Go.
-// cluster: a real kube-apiserver, some of it Helm too; both are built by ../shared.
+// cluster: a real kube-apiserver, some of it Helm too. kubernetes: a whole node. All of it is built by ../shared.
 const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false }
 
 const CLUSTER = [
@@ -10,6 +10,7 @@ const CLUSTER = [
   'test/injector/apiserver.test.ts',
   'test/certificates/{kubernetes-api-server,webhook}.test.ts',
 ]
+const KUBERNETES = 'test/e2e/kubernetes.test.ts'
 
 export default defineConfig({
   test: {
@@ -46,8 +47,19 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: 'kubernetes',
+          include: [KUBERNETES],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: [KUBERNETES],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
