@@ -8,14 +8,14 @@ import { createKubeClient } from '#shared/kube/client.ts'
 import { readKubeconfig } from '#shared/kube/config.ts'
 import type { KubeObject, ObjectName } from '#shared/kube/objects.ts'
 import { CONFIG_MAPS, NAMESPACES, SECRETS } from '../../certs/kube-kinds.ts'
-import { hasApiServer } from '../support/apiserver.ts'
+
 import { makeCsr } from '../support/certs.ts'
 import { type RealWorld, startRealWorld } from '../support/kubernetes-world.ts'
 import { type Attempts, testSpoofing } from './kubernetes-suite.ts'
 
 const WEB = 'spiffe://weft.local/ns/shop/sa/web'
 
-describe.runIf(hasApiServer)('with a real API server', () => testSpoofing(startRealWorld, more))
+describe('with a real API server', () => testSpoofing(startRealWorld, more))
 
 function more(now: () => Attempts<RealWorld>): void {
   test('a token that we made as the expired and the foreign one were is good, so those are refused for what they are', async () => {

@@ -9,7 +9,7 @@ import { silentLog } from '#shared/log.ts'
 import { CONFIG_MAPS } from '../../certs/kube-kinds.ts'
 import type { CertificateSource } from '../../injector/certificate.ts'
 import { createSecretCertificate } from '../../injector/certificate-secret.ts'
-import { type ApiServer, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 
 const WEBHOOKS: KubeKind = {
   group: 'admissionregistration.k8s.io',
@@ -20,7 +20,7 @@ const WEBHOOKS: KubeKind = {
 }
 const DAY_MS = 24 * 3600 * 1000
 
-describe.runIf(hasApiServer)('with a real API server', () => {
+describe('with a real API server', () => {
   // The API server has its own clock: what is made first began then, what follows begins now.
   const clock = new ManualClock(Date.now() - 61 * DAY_MS)
   const shown = new Set<string>()

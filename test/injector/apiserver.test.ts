@@ -17,7 +17,7 @@ import { createEventReporter } from '../../injector/events.ts'
 import { createInjectorMetrics } from '../../injector/metrics.ts'
 import { makeSelfSigned } from '../../injector/self-signed.ts'
 import { startWebhook, type Webhook } from '../../injector/webhook.ts'
-import { type ApiServer, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 import { NAMESPACES } from '../support/cluster-objects.ts'
 
 const CONFIGURATIONS: KubeKind = {
@@ -111,7 +111,7 @@ const application = (more: object = {}) => ({
 // The admission that would set it is off in this API server.
 const account = { serviceAccountName: 'default' }
 
-describe.skipIf(!hasApiServer)('behind a real API server', () => {
+describe('behind a real API server', () => {
   let api: ApiServer
   let webhook: Webhook
   let other: Awaited<ReturnType<typeof startOther>>

@@ -19,7 +19,7 @@ import { createSidecars } from '../../control/serve/sidecars.ts'
 import { openSource } from '../../control/source.ts'
 import { startStatusWriter } from '../../control/status-writer/writer.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
-import { type ApiServer, gatewayApiCrd, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
 import { createNamespace, createReadyPod, createService, putSlice } from '../support/cluster-objects.ts'
 import { eventually, startControl, startSidecar, TRUST_DOMAIN, untilTrue } from '../support/discovery.ts'
 import { createTestAuthority } from '../support/svid.ts'
@@ -45,7 +45,7 @@ async function grantAsChart(client: KubeClient): Promise<void> {
   }
 }
 
-describe.skipIf(!hasApiServer)('control on a real API server', () => {
+describe('control on a real API server', () => {
   let api: ApiServer
   let client: KubeClient
   let watch: KubernetesWatch

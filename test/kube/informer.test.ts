@@ -9,7 +9,7 @@ import { type KubeKind, LEASES, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
-import { type ApiServer, hasApiServer, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 import { createNamespace, createService } from '../support/cluster-objects.ts'
 
 const CONFIG_MAPS: KubeKind = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', isNamespaced: true }
@@ -17,7 +17,7 @@ const hasty = { ...systemClock, after: (ms: number, run: () => void) => systemCl
 const parts = { clock: hasty, random: () => 0, log: silentLog }
 const deadline = () => AbortSignal.timeout(60_000)
 
-describe.skipIf(!hasApiServer)('against a real API server', () => {
+describe('against a real API server', () => {
   let api: ApiServer
   beforeAll(async () => {
     api = await startApiServer()
