@@ -9,6 +9,7 @@ import type { BackendConfig } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createHealthTracker } from './balance/health.ts'
 import { createPool } from './balance/pool.ts'
+import { AffinityMemories, type SessionAffinity } from './balance/session-affinity.ts'
 import type { Dialer } from './connect/dial.ts'
 import { type ConnectionPool, createHttp1Pool } from './connect/http1-pool.ts'
 import { connectHttp1 } from './http1/client.ts'
@@ -44,9 +45,10 @@ const BYTE_TRIES = 3
 export function createUpstreams(parts: UpstreamParts): Upstreams {
   const backends = new Set<RunningBackend>()
   const applications = new Map<string, Application>()
+  const memories = new AffinityMemories()
   return {
     createBackend(config, endpoints) {
-      const backend = new RunningBackend(config, endpoints, parts)
+      const backend = new RunningBackend(config, endpoints, { ...parts, memories })
       backends.add(backend)
       backend.onClose = () => backends.delete(backend)
       return backend
@@ -83,6 +85,15 @@ function dropOldest(applications: Map<string, Application>): void {
   }
 }
 
+interface BackendParts extends UpstreamParts {
+  readonly memories: AffinityMemories
+}
+
+function affinityOf({ key, policy }: BackendConfig, { memories, clock }: BackendParts): SessionAffinity | null {
+  const { sessionAffinityMs: timeoutMs } = policy
+  return timeoutMs === undefined ? null : { memory: memories.of(key), timeoutMs, clock }
+}
+
 class RunningBackend implements Backend {
   readonly config: BackendConfig
   readonly connections: ConnectionPool
@@ -91,11 +102,12 @@ class RunningBackend implements Backend {
   onClose = () => {}
   readonly #stop: () => void
 
-  constructor(config: BackendConfig, endpoints: EndpointSet, parts: UpstreamParts) {
+  constructor(config: BackendConfig, endpoints: EndpointSet, parts: BackendParts) {
     this.config = config
     const { consecutiveFailures, connectTimeoutMs } = config.policy
     const health = createHealthTracker({ consecutiveFailures }, parts.clock)
-    const pool = createPool({ endpoints, policy: config.policy, health, random: parts.random })
+    const affinity = affinityOf(config, parts)
+    const pool = createPool({ endpoints, policy: config.policy, health, affinity, random: parts.random })
     this.connections = createHttp1Pool({
       connect: (endpoint, signal) => connectTo(endpoint, 'weft/http1', { parts, signal, timeoutMs: connectTimeoutMs }),
       open: connectHttp1,

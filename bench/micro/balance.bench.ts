@@ -34,7 +34,13 @@ function createPoolOf(count: number, algorithm: 'RoundRobin' | 'LeastRequest', w
     return { address: { host: '10.0.0.1', port: index + 1 }, weight: weightOf(index), identity: null, pod: 'p' }
   })
   const health = createHealthTracker({ consecutiveFailures: 5 }, systemClock)
-  return createPool({ endpoints: new Watched(endpoints), policy: { algorithm }, health, random: Math.random })
+  return createPool({
+    endpoints: new Watched(endpoints),
+    policy: { algorithm },
+    health,
+    affinity: null,
+    random: Math.random,
+  })
 }
 
 for (const algorithm of ['RoundRobin', 'LeastRequest'] as const) {

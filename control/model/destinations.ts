@@ -1,6 +1,6 @@
 // What a client needs to know of an address that it may dial: a service's virtual address, or a pod's own.
 import { parseAddress } from '#shared/address.ts'
-import type { BackendConfig, DestinationConfig, RouteRule, ServiceRef } from '#shared/decide/config.ts'
+import type { BackendConfig, BackendPolicy, DestinationConfig, RouteRule, ServiceRef } from '#shared/decide/config.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
 import { podBackend, serviceBackend } from './endpoints.ts'
 import { type Inventory, isWithin, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
@@ -62,7 +62,17 @@ function backendsIn(rules: readonly RouteRule[]): string[] {
 function backendConfig(parts: DestinationParts, key: string): BackendConfig {
   const [, namespace = '', name = '', port = ''] = /^(.+)\/(.+):(\d+)$/.exec(key) ?? []
   const policy = backendPolicy(parts.policies.on('Service', namespace, name))
-  return { key, service: { namespace, name, port: Number(port) }, policy }
+  const affinity = sessionAffinityOf(parts.inventory.services.get(`${namespace}/${name}`))
+  return { key, service: { namespace, name, port: Number(port) }, policy: { ...policy, ...affinity } }
+}
+
+/** As Kubernetes has it: three hours, where the service does not say. */
+const AFFINITY_SECONDS = 10_800
+
+function sessionAffinityOf(service: ServiceResource | undefined): Pick<BackendPolicy, 'sessionAffinityMs'> {
+  if (service?.spec.sessionAffinity !== 'ClientIP') return {}
+  const { timeoutSeconds = AFFINITY_SECONDS } = service.spec.sessionAffinityConfig?.clientIP ?? {}
+  return { sessionAffinityMs: timeoutSeconds * 1000 }
 }
 
 /** One pod, dialled as it is: identity and policy of its service, and no routes. */

@@ -8,7 +8,7 @@ export interface KubeService {
   readonly resource: ServiceResource
   /** Virtual addresses; none for a headless service. */
   readonly addresses: readonly string[]
-  /** Fields that say something which does not happen yet, as "spec.sessionAffinity: ClientIP". */
+  /** Fields that say something which does not happen yet, as "spec.internalTrafficPolicy: Local". */
   readonly ignored: readonly string[]
 }
 
@@ -20,6 +20,7 @@ interface ServiceSpec {
   readonly ports?: readonly (Omit<ServicePort, 'protocol'> & { readonly protocol?: string })[]
   readonly publishNotReadyAddresses?: boolean
   readonly sessionAffinity?: string
+  readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } }
   readonly internalTrafficPolicy?: string
   readonly trafficDistribution?: string
 }
@@ -41,10 +42,20 @@ export function readService(object: KubeObject): KubeService | undefined {
         selector: { ...spec.selector },
         ports,
         publishNotReadyAddresses: spec.publishNotReadyAddresses === true,
+        ...affinityOf(spec),
       },
     },
     addresses: addresses.filter((address) => address !== 'None' && address !== ''),
     ignored: ignoredIn(spec),
+  }
+}
+
+function affinityOf({ sessionAffinity, sessionAffinityConfig }: ServiceSpec): Partial<ServiceResource['spec']> {
+  if (sessionAffinity !== 'ClientIP') return {}
+  const { timeoutSeconds } = sessionAffinityConfig?.clientIP ?? {}
+  return {
+    sessionAffinity,
+    ...(timeoutSeconds !== undefined && { sessionAffinityConfig: { clientIP: { timeoutSeconds } } }),
   }
 }
 
@@ -58,9 +69,8 @@ function readPort({ name, port, targetPort, appProtocol }: Omit<ServicePort, 'pr
   }
 }
 
-function ignoredIn({ sessionAffinity, internalTrafficPolicy, trafficDistribution }: ServiceSpec): readonly string[] {
+function ignoredIn({ internalTrafficPolicy, trafficDistribution }: ServiceSpec): readonly string[] {
   const said: readonly (readonly [string, string | undefined, string | undefined])[] = [
-    ['sessionAffinity', sessionAffinity, 'None'],
     ['internalTrafficPolicy', internalTrafficPolicy, 'Cluster'],
     ['trafficDistribution', trafficDistribution, undefined],
   ]

@@ -152,6 +152,23 @@ test('publishNotReadyAddresses gives pods that are not ready too', async () => {
   expect(endpoints(await modelWhere(() => true))).toHaveLength(2)
 })
 
+test('sessionAffinity is told with its timeout: the one it says, else three hours, and for each backend its own', async () => {
+  putShop()
+  const affinity = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } }
+  api.put(SERVICES, service(affinity))
+  api.put(SERVICES, service({ clusterIP: '10.96.0.8', clusterIPs: ['10.96.0.8'], sessionAffinity: 'ClientIP' }, 'cart'))
+  api.put(SERVICES, service({ clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'] }, 'web'))
+  const backendRefs = ['catalog', 'cart', 'web'].map((name) => ({ name, port: 80 }))
+  api.put(HTTP_ROUTES, route({ rules: [{ backendRefs }] }))
+  const model = await modelWhere(() => true)
+  const { backends = [] } = model.destination('10.96.0.7:80', 'front') ?? {}
+  expect(backends.map(({ key, policy }) => [key, policy.sessionAffinityMs])).toEqual([
+    ['shop/catalog:80', 60_000],
+    ['shop/cart:80', 10_800_000],
+    ['shop/web:80', undefined],
+  ])
+})
+
 test('a headless service has no virtual address; its pods are found by theirs', async () => {
   putShop()
   api.put(SERVICES, service({ clusterIP: 'None', clusterIPs: ['None'] }))

@@ -62,6 +62,8 @@ export interface BackendPolicy {
   readonly algorithm: 'RoundRobin' | 'LeastRequest'
   readonly connectTimeoutMs: number
   readonly consecutiveFailures: number
+  /** sessionAffinity of the Service: how long without use a sidecar keeps to the endpoint it has. Absent: not at all. */
+  readonly sessionAffinityMs?: number
   readonly from: readonly ObjectRef[]
 }
 

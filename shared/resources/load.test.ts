@@ -95,7 +95,7 @@ describe('a problem names file, line, column, object, path, what was found and w
         ],
         "an unknown field": [
           "mesh.yaml:4:1: Service shop/catalog: spec.ports: found nothing; want a list of 1 to 100 items",
-          "mesh.yaml:4:37: Service shop/catalog: spec.prots: found an unknown field; want "ports" (known here: selector, ports, type, sessionAffinity, internalTrafficPolicy, publishNotReadyAddresses, ipFamilyPolicy)",
+          "mesh.yaml:4:37: Service shop/catalog: spec.prots: found an unknown field; want "ports" (known here: selector, ports, type, sessionAffinity, sessionAffinityConfig, internalTrafficPolicy, publishNotReadyAddresses, ipFamilyPolicy)",
         ],
         "an unknown tag": [
           "mesh.yaml:4:53: document 1: found what YAML does not allow (Unresolved tag: tag:yaml.org,2002:js/function); want valid YAML 1.2",
@@ -111,7 +111,7 @@ describe('a problem names file, line, column, object, path, what was found and w
           "mesh.yaml:1:1: document 1: found a list of 1 item; want an object with apiVersion, kind, metadata and spec",
         ],
         "nothing after the colon": [
-          "mesh.yaml:4:7: Service shop/catalog: spec: found nothing (null); want a map with the fields selector, ports, type, sessionAffinity, internalTrafficPolicy, publishNotReadyAddresses, ipFamilyPolicy",
+          "mesh.yaml:4:7: Service shop/catalog: spec: found nothing (null); want a map with the fields selector, ports, type, sessionAffinity, sessionAffinityConfig, internalTrafficPolicy, publishNotReadyAddresses, ipFamilyPolicy",
         ],
         "text where a number belongs": [
           "mesh.yaml:4:53: Service shop/catalog: spec.ports[0].port: found "80"; want a whole number, 1 to 65535 (without quotes: 80)",

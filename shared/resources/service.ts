@@ -34,6 +34,8 @@ const servicePort = fields(
   ['nodePort'],
 )
 
+const AFFINITY_SECONDS = 'seconds, 1 to 86400 (a day)'
+
 const spec = fields(
   {
     selector: labels.refine((map) => Object.keys(map).length > 0, {
@@ -49,8 +51,20 @@ const spec = fields(
         }
       }),
     type: z.literal('ClusterIP', { error: 'ClusterIP (other types are not supported yet)' }).optional(),
-    sessionAffinity: z.literal('None', { error: 'None (ClientIP is not supported yet)' }).optional(),
-    internalTrafficPolicy: z.literal('Cluster', { error: 'Cluster (Local is not supported yet)' }).optional(),
+    sessionAffinity: oneOf('None', 'ClientIP').optional(),
+    /** Without it: three hours. */
+    sessionAffinityConfig: fields({
+      clientIP: fields({
+        timeoutSeconds: z
+          .int({ error: AFFINITY_SECONDS })
+          .min(1, { error: AFFINITY_SECONDS })
+          .max(86_400, { error: AFFINITY_SECONDS })
+          .optional(),
+      }).optional(),
+    }).optional(),
+    internalTrafficPolicy: z
+      .literal('Cluster', { error: 'Cluster (Local is for a cluster: here every pod is on the same machine)' })
+      .optional(),
     publishNotReadyAddresses: yesOrNo.default(false),
     // Every service of a mesh has an address of each family.
     ipFamilyPolicy: z
@@ -71,10 +85,17 @@ const spec = fields(
     'loadBalancerIP',
     'loadBalancerSourceRanges',
     'allocateLoadBalancerNodePorts',
-    'sessionAffinityConfig',
     'trafficDistribution',
   ],
-)
+).superRefine(({ sessionAffinity, sessionAffinityConfig }, context) => {
+  if (sessionAffinityConfig === undefined || sessionAffinity === 'ClientIP') return
+  refuse(
+    context,
+    ['sessionAffinityConfig'],
+    'it only beside sessionAffinity: ClientIP',
+    'it without an affinity to configure',
+  )
+})
 
 export const serviceSchema = kind({ apiVersion: 'v1', kind: 'Service', metadata: metadata(labelName), spec })
 export type ServiceResource = z.infer<typeof serviceSchema>

@@ -2,10 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Balancer, Endpoint, Picker } from '#flow/upstream.ts'
+import { ManualClock } from '#shared/clock.ts'
 import { seededRandom } from '#shared/seeded-random.ts'
 import { makeEndpoint, makeEndpoints } from './endpoint.fixture.ts'
 import { createLeastRequest } from './least-request.ts'
 import { createRoundRobin } from './round-robin.ts'
+import { AffinityMemory, withSessionAffinity } from './session-affinity.ts'
 
 const PICKS = 20_000
 
@@ -96,3 +98,11 @@ function testBalancer(name: string, create: (random: () => number) => Balancer):
 
 testBalancer('round robin', createRoundRobin)
 testBalancer('least request', (random) => createLeastRequest(() => ({ active: 0 }), random))
+// With no time to keep an endpoint, each pick is that of another client, and must be shared as ever.
+testBalancer('session affinity', (random) =>
+  withSessionAffinity(createRoundRobin(random), {
+    memory: new AffinityMemory(),
+    timeoutMs: 0,
+    clock: new ManualClock(),
+  }),
+)

@@ -6,15 +6,17 @@ import { Watched } from '#shared/watch.ts'
 import { makeEndpoint, makeEndpoints } from './endpoint.fixture.ts'
 import { createHealthTracker } from './health.ts'
 import { createPool } from './pool.ts'
+import { AffinityMemory } from './session-affinity.ts'
 
 const OK: Outcome = { ok: true, fault: null, status: 200, durationMs: 1 }
 const REFUSED: Outcome = { ok: false, fault: 'CONNECT_FAILED', status: 0, durationMs: 1 }
 
-function start(weights: readonly number[], algorithm: 'RoundRobin' | 'LeastRequest' = 'RoundRobin') {
+function start(weights: readonly number[], algorithm: 'RoundRobin' | 'LeastRequest' = 'RoundRobin', isSticky = false) {
   const clock = new ManualClock()
   const endpoints = new Watched<readonly Endpoint[]>(makeEndpoints(weights))
   const health = createHealthTracker({ consecutiveFailures: 2 }, clock)
-  const pool = createPool({ endpoints, policy: { algorithm }, health, random: seededRandom(5) })
+  const affinity = isSticky ? { memory: new AffinityMemory(), timeoutMs: 60_000, clock } : null
+  const pool = createPool({ endpoints, policy: { algorithm }, health, affinity, random: seededRandom(5) })
   const leaseAll = (count: number) => Array.from({ length: count }, () => pool.lease(0, []) as Lease)
   const at = (index: number) => endpoints.current[index] as Endpoint
   /** Leases until each endpoint of `bad` is set aside. */
@@ -100,6 +102,19 @@ test('a lease of a removed endpoint can still be done', () => {
 test('a further try goes to another endpoint', () => {
   const { pool, at } = start([1, 1, 1])
   for (let i = 0; i < 30; i++) expect(pool.lease(0, [at(0), at(2)])?.endpoint).toBe(at(1))
+})
+
+test('with session affinity an endpoint is kept until it is set aside, and so is the one in its place', () => {
+  const { clock, pool, leaseAll, at, eject } = start([1, 1, 1], 'RoundRobin', true)
+  const first = pool.lease(0, [])?.endpoint as Endpoint
+  expect(endpointsOf(leaseAll(20))).toEqual(new Set([first]))
+  eject(first)
+  const second = pool.lease(0, [])?.endpoint as Endpoint
+  expect(second).not.toBe(first)
+  clock.advance(10_000)
+  expect(endpointsOf(leaseAll(20))).toEqual(new Set([second]))
+  eject(at(0), at(1), at(2))
+  expect(endpointsOf(leaseAll(20)).size).toBe(1)
 })
 
 test('a closed pool no longer follows its endpoints', () => {

@@ -6,6 +6,7 @@ import type { BackendPolicy } from '#shared/decide/config.ts'
 import type { EjectingTracker } from './health.ts'
 import { createLeastRequest } from './least-request.ts'
 import { createRoundRobin } from './round-robin.ts'
+import { type SessionAffinity, withSessionAffinity } from './session-affinity.ts'
 import type { Standing } from './standing.ts'
 
 export interface PoolOptions {
@@ -13,6 +14,8 @@ export interface PoolOptions {
   readonly policy: Pick<BackendPolicy, 'algorithm'>
   /** The pool follows it, feeds it and does not close it. */
   readonly health: EjectingTracker
+  /** null: each lease goes where the algorithm says. */
+  readonly affinity: SessionAffinity | null
   /** 0 <= random() < 1 */
   readonly random: () => number
 }
@@ -75,9 +78,9 @@ export function createPool(options: PoolOptions): CountingPool {
 }
 
 function createBalancer(options: PoolOptions, standingOf: (endpoint: Endpoint) => Standing): Balancer {
-  return options.policy.algorithm === 'RoundRobin'
-    ? createRoundRobin(options.random)
-    : createLeastRequest(standingOf, options.random)
+  const { policy, affinity, random } = options
+  const spread = policy.algorithm === 'RoundRobin' ? createRoundRobin(random) : createLeastRequest(standingOf, random)
+  return affinity === null ? spread : withSessionAffinity(spread, affinity)
 }
 
 function fitOf(endpoints: readonly Endpoint[], health: EjectingTracker): readonly Endpoint[] {
