@@ -1,5 +1,6 @@
 // Every setting of control with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type Address, parseAddress } from '#shared/address.ts'
+import { MESH_NAMESPACE } from '#shared/resources/mesh-policy.ts'
 import { list, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
 
 const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
@@ -25,7 +26,11 @@ export const SETTINGS = {
   ),
   apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
   apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
-  namespace: text('WEFT_NAMESPACE', 'weft-system', 'Where Weft itself runs, its Lease too.'),
+  systemNamespace: text(
+    'WEFT_SYSTEM_NAMESPACE',
+    MESH_NAMESPACE,
+    'Where Weft itself is: part of the identities of certs and control. Its Lease is there, and MeshPolicies for the whole mesh.',
+  ),
   controlService: text(
     'WEFT_CONTROL_SERVICE',
     'weft-control',

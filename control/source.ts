@@ -36,16 +36,22 @@ function openFiles(config: ControlConfig, parts: ControlParts): Source {
 async function openKubernetes(config: ControlConfig, parts: ControlParts): Promise<Source> {
   const connection = await connectionOf(config)
   const client: KubeClient = createKubeClient({ connection, clock: parts.clock, userAgent: 'weft-control' })
-  const controlService = `${config.namespace}/${config.controlService}`
-  const watch = watchKubernetes({ ...parts, client, controlService, trustDomain: config.trustDomain })
+  const { trustDomain, systemNamespace, controlService } = config
+  const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService })
   let stopWriting = async () => {}
   return {
     ...watch,
     store: clusterStore,
     report(sidecars) {
-      const { namespace } = config
       const replica = config.replica || hostname()
-      stopWriting = startStatusWriter({ ...parts, ...watch, client, sidecars, namespace, replica }).close
+      stopWriting = startStatusWriter({
+        ...parts,
+        ...watch,
+        client,
+        sidecars,
+        namespace: systemNamespace,
+        replica,
+      }).close
     },
     async close() {
       await stopWriting()

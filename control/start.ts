@@ -72,6 +72,6 @@ async function open(
 
 function startIdentity(config: ControlConfig, parts: ControlParts): SvidSource {
   const idOf = (serviceAccount: string) =>
-    formatSpiffeId({ trustDomain: config.trustDomain, namespace: config.namespace, serviceAccount })
+    formatSpiffeId({ trustDomain: config.trustDomain, namespace: config.systemNamespace, serviceAccount })
   return createSvidSource({ ...parts, ...config, id: idOf('weft-control'), certsId: idOf('weft-certs') })
 }

@@ -3,7 +3,11 @@ import { type InjectionSettings, USUAL_SETTINGS } from '#shared/pod/template.ts'
 import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
 
 export const SETTINGS = {
-  namespace: text('WEFT_NAMESPACE', 'weft-system', "Weft's own namespace, in which nothing is injected."),
+  systemNamespace: text(
+    'WEFT_SYSTEM_NAMESPACE',
+    'weft-system',
+    'Where Weft itself is: part of the identities of certs and control. Nothing is injected there.',
+  ),
   version: text('WEFT_VERSION', USUAL_SETTINGS.version, 'Version of Weft, for the status of pods.'),
   image: text('WEFT_SIDECAR_IMAGE', USUAL_SETTINGS.image, 'Image of sidecar and init container.'),
   imagePullPolicy: oneOf('IfNotPresent', 'Always', 'Never')(
@@ -55,15 +59,7 @@ export function readInjectorConfig(environment: NodeJS.ProcessEnv): InjectorConf
 }
 
 export function injectionSettings(config: InjectorConfig): InjectionSettings {
-  const {
-    namespace: systemNamespace,
-    version,
-    image,
-    imagePullPolicy,
-    trustDomain,
-    controlAddress,
-    certsAddress,
-  } = config
+  const { systemNamespace, version, image, imagePullPolicy, trustDomain, controlAddress, certsAddress } = config
   const { meshRanges, tokenAudience, bundleConfigMap } = config
   return {
     version,

@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const webhook = await startWebhook({
     ...config,
     settings: injectionSettings(config),
-    ownNamespace: config.namespace,
+    ownNamespace: config.systemNamespace,
     namespaces: { labelsOf: () => undefined },
     reporter: client === undefined ? noEvents : createEventReporter({ client, clock: systemClock, log }),
     certificate: source.certificate,
@@ -62,7 +62,7 @@ async function openCertificate(
   client: KubeClient | undefined,
   log: Log,
 ): Promise<CertificateSource> {
-  const { certificateSecret: name, webhookConfiguration, serviceName, namespace } = config
+  const { certificateSecret: name, webhookConfiguration, serviceName, systemNamespace: namespace } = config
   if (name === '') return createFileCertificate({ ...config, clock: systemClock, log })
   if (client === undefined)
     throw new Error('WEFT_CERTIFICATE_SECRET: KUBERNETES_SERVICE_HOST does not say where the API server is')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { describeFaults } from './compile.ts'
-import { meshPolicy, pod, shop } from './shop.fixture.ts'
+import { compile, describeFaults } from './compile.ts'
+import { load, meshPolicy, pod, shop, world } from './shop.fixture.ts'
 
 const PODS = [pod('catalog-0', 10), pod('web-0', 30, { namespace: 'front', labels: { app: 'web' } })]
 const modes = (...texts: readonly string[]) => {
@@ -32,6 +32,20 @@ test.each([
 ])('%s', (_, texts, expected) => {
   expect(modes(...texts)).toEqual(expected)
   expect(describeFaults(shop(texts, PODS).statuses)).toEqual([])
+})
+
+test('where Weft is in another namespace, a policy there is for the mesh, and one in weft-system for that namespace', () => {
+  const { mesh: named, ...rest } = world(PODS)
+  const elsewhere = { ...rest, mesh: { ...named, systemNamespace: 'mesh-system' } }
+  const { workload } = compile(
+    load(
+      meshPolicy('mesh', 'mesh-system', 'mtls: { mode: Permissive }'),
+      meshPolicy('old', 'weft-system', 'mtls: { mode: Disabled }'),
+      workloads,
+    ),
+    elsewhere,
+  )
+  expect([workload('catalog-0')?.mtls, workload('web-0')?.mtls]).toEqual(['Strict', 'Permissive'])
 })
 
 test('the most specific wins per field, and what it leaves open comes from the wider', () => {

@@ -28,29 +28,32 @@ export interface MeshPolicies {
 }
 
 /** 0: the mesh, 1: a namespace, 2: workloads of the mesh, 3: workloads of a namespace. */
-function specificityOf(policy: MeshPolicyResource): number {
-  const isNarrow = policy.metadata.namespace !== MESH_NAMESPACE
-  return (policy.spec.selector === undefined ? 0 : 2) + (isNarrow ? 1 : 0)
-}
+type Specificity = (policy: MeshPolicyResource) => number
 
-function actsOn(policy: MeshPolicyResource, pod: WorldPod): boolean {
-  const { namespace } = policy.metadata
-  if (namespace !== MESH_NAMESPACE && namespace !== pod.namespace) return false
-  return policy.spec.selector === undefined || hasLabels(pod.labels, policy.spec.selector.matchLabels)
+const specificityIn =
+  (own: string): Specificity =>
+  ({ metadata, spec }) =>
+    (spec.selector === undefined ? 0 : 2) + (metadata.namespace === own ? 0 : 1)
+
+function actsOn({ metadata, spec }: MeshPolicyResource, pod: WorldPod, own: string): boolean {
+  if (metadata.namespace !== own && metadata.namespace !== pod.namespace) return false
+  return spec.selector === undefined || hasLabels(pod.labels, spec.selector.matchLabels)
 }
 
 export function compileMeshPolicies(documents: readonly Loaded[], world: World): MeshPolicies {
+  const own = world.mesh.systemNamespace ?? MESH_NAMESPACE
+  const specificityOf = specificityIn(own)
   const ordered = ofKind(documents, 'MeshPolicy').toSorted((a, b) => specificityOf(b) - specificityOf(a) || byAge(a, b))
   const lost = new Map<MeshPolicyResource, string>()
   const chosen = new Map<string, PodSettings>()
   // Pods are many and differ little: what holds for them follows from which policies act, not from the pod.
   const bySet = new Map<string, PodSettings>()
   for (const pod of world.pods) {
-    const acting = ordered.filter((policy) => actsOn(policy, pod))
+    const acting = ordered.filter((policy) => actsOn(policy, pod, own))
     const key = acting.map((policy) => ordered.indexOf(policy)).join()
     let settings = bySet.get(key)
     if (settings === undefined) {
-      for (const [loser, message] of conflictsAmong(acting)) lost.set(loser, message)
+      for (const [loser, message] of conflictsAmong(acting, specificityOf)) lost.set(loser, message)
       settings = choose(acting, world)
       bySet.set(key, settings)
     }
@@ -79,7 +82,10 @@ function fieldsOf({ spec }: MeshPolicyResource): [Field, unknown][] {
 }
 
 /** `acting` has the winner of a field first. Only a rival of the same specificity is a conflict: the rest is how it is meant. */
-function conflictsAmong(acting: readonly MeshPolicyResource[]): Map<MeshPolicyResource, string> {
+function conflictsAmong(
+  acting: readonly MeshPolicyResource[],
+  specificityOf: Specificity,
+): Map<MeshPolicyResource, string> {
   const conflicts = new Map<MeshPolicyResource, string>()
   const winners = new Map<Field, MeshPolicyResource>()
   for (const policy of acting) {

@@ -16,13 +16,14 @@ export interface KubeObjects {
 
 export interface MeshFacts {
   readonly trustDomain: string
-  /** "weft-system/weft-control": the Service at which sidecars find control and its receiver of spans. */
+  readonly systemNamespace: string
+  /** The Service there at which sidecars find control and its receiver of spans. */
   readonly controlService: string
 }
 
 export function toWorld(
   { services, slices, pods, grants }: KubeObjects,
-  { trustDomain, controlService }: MeshFacts,
+  { trustDomain, systemNamespace, controlService }: MeshFacts,
 ): World {
   const known = [...services.values()].map(({ resource, addresses }) => {
     const { namespace, name } = resource.metadata
@@ -33,9 +34,10 @@ export function toWorld(
     mesh: {
       name: SOURCE,
       trustDomain,
+      systemNamespace,
       podCIDRs: rangesAround(podList.flatMap(({ addresses }) => addresses)),
       serviceCIDRs: rangesAround(known.flatMap(({ addresses }) => addresses)),
-      gateways: services.get(controlService)?.addresses ?? [],
+      gateways: services.get(`${systemNamespace}/${controlService}`)?.addresses ?? [],
     },
     services: known,
     pods: podList,

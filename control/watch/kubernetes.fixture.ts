@@ -1,5 +1,38 @@
 // Objects as an API server has them, for the tests of what is made of them.
-import type { KubeObject } from '#shared/kube/objects.ts'
+import { type KubeObject, keyOf } from '#shared/kube/objects.ts'
+import { compile, type Model } from '../model/compile.ts'
+import { readRoute } from './kubernetes-documents.ts'
+import { readPod } from './kubernetes-pods.ts'
+import { readService, readSlice } from './kubernetes-services.ts'
+import { toDocuments, toWorld } from './kubernetes-world.ts'
+
+export const FACTS = { trustDomain: 'weft.test', systemNamespace: 'weft-system', controlService: 'weft-control' }
+
+export interface Objects {
+  readonly services: readonly KubeObject[]
+  readonly pods?: readonly KubeObject[]
+  readonly slices?: readonly KubeObject[]
+  readonly routes?: readonly KubeObject[]
+}
+
+/** What is made of these objects, without an API server in between. */
+export function modelOf({ services, pods = [], slices = [], routes = [] }: Objects): Model {
+  const read = <T>(objects: readonly KubeObject[], project: (object: KubeObject) => T | undefined) =>
+    new Map(
+      objects.flatMap((object) => {
+        const value = project(object)
+        return value === undefined ? [] : [[keyOf(object.metadata), value] as const]
+      }),
+    )
+  const objects = {
+    services: read(services, readService),
+    pods: read(pods, readPod),
+    slices: read(slices, readSlice),
+    grants: new Map(),
+    documents: [read(routes, readRoute)],
+  }
+  return compile(toDocuments(objects), toWorld(objects, FACTS))
+}
 
 export const service = (spec: object = {}, name = 'catalog'): KubeObject => ({
   metadata: { namespace: 'shop', name },

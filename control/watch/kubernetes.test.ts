@@ -17,7 +17,7 @@ import { until } from '#shared/watch.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import type { Model } from '../model/compile.ts'
 import { describeFaults } from '../model/compile.ts'
-import { pod, route, service, slice } from './kubernetes.fixture.ts'
+import { FACTS, pod, route, service, slice } from './kubernetes.fixture.ts'
 import { coalesce, type KubernetesWatch, watchKubernetes } from './kubernetes.ts'
 
 const KINDS: readonly KubeKind[] = [
@@ -29,7 +29,6 @@ const KINDS: readonly KubeKind[] = [
   TRAFFIC_POLICIES,
   MESH_POLICIES,
 ]
-const FACTS = { trustDomain: 'weft.test', controlService: 'weft-system/weft-control' }
 
 let api: FakeApiServer
 let client: KubeClient
@@ -150,23 +149,6 @@ test('publishNotReadyAddresses gives pods that are not ready too', async () => {
   api.put(SERVICES, service({ publishNotReadyAddresses: true }))
   api.put(PODS, pod('catalog-1', 11, { isReady: false }))
   expect(endpoints(await modelWhere(() => true))).toHaveLength(2)
-})
-
-test('sessionAffinity is told with its timeout: the one it says, else three hours, and for each backend its own', async () => {
-  putShop()
-  const affinity = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } }
-  api.put(SERVICES, service(affinity))
-  api.put(SERVICES, service({ clusterIP: '10.96.0.8', clusterIPs: ['10.96.0.8'], sessionAffinity: 'ClientIP' }, 'cart'))
-  api.put(SERVICES, service({ clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'] }, 'web'))
-  const backendRefs = ['catalog', 'cart', 'web'].map((name) => ({ name, port: 80 }))
-  api.put(HTTP_ROUTES, route({ rules: [{ backendRefs }] }))
-  const model = await modelWhere(() => true)
-  const { backends = [] } = model.destination('10.96.0.7:80', 'front') ?? {}
-  expect(backends.map(({ key, policy }) => [key, policy.sessionAffinityMs])).toEqual([
-    ['shop/catalog:80', 60_000],
-    ['shop/cart:80', 10_800_000],
-    ['shop/web:80', undefined],
-  ])
 })
 
 test('a headless service has no virtual address; its pods are found by theirs', async () => {

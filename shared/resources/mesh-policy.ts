@@ -1,8 +1,8 @@
-// MeshPolicy: mTLS mode, tracing and access log of the mesh (namespace weft-system), of a namespace, or of the workloads that a selector picks.
+// MeshPolicy: mTLS mode, tracing and access log of the mesh (in Weft's own namespace), of a namespace, or of the workloads that a selector picks.
 import { z } from 'zod'
 import { celRules, fields, kind, labels, list, metadata, oneOf, subdomainName, yesOrNo } from './fields.ts'
 
-/** Where a MeshPolicy without selector holds for every namespace. */
+/** Weft's own, where a MeshPolicy holds for every namespace: on one machine always, in a cluster unless a setting says another. */
 export const MESH_NAMESPACE = 'weft-system'
 
 const ENDPOINT = 'a URL such as http://10.77.0.1:4318'

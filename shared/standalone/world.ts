@@ -5,6 +5,8 @@ export interface World {
   readonly mesh: {
     readonly name: string
     readonly trustDomain: string
+    /** Where Weft itself is, and MeshPolicies for the whole mesh. Absent: weft-system. */
+    readonly systemNamespace?: string
     /** Ranges that a destination must lie in to be of this mesh. */
     readonly podCIDRs: readonly string[]
     readonly serviceCIDRs: readonly string[]

@@ -59,7 +59,7 @@ describe('control on a real API server', () => {
     for (const namespace of ['shop', 'front', WEFT_NAMESPACE]) await createNamespace(api.client, namespace)
     await grantAsChart(api.client)
     client = createKubeClient({ connection: api.as('control'), clock: systemClock, userAgent: 'weft-control' })
-    const facts = { trustDomain: TRUST_DOMAIN, controlService: `${WEFT_NAMESPACE}/weft-control` }
+    const facts = { trustDomain: TRUST_DOMAIN, systemNamespace: WEFT_NAMESPACE, controlService: 'weft-control' }
     watch = watchKubernetes({ ...parts, ...facts, client })
     const writer = { ...parts, ...watch, client, sidecars, namespace: WEFT_NAMESPACE, replica: 'control-0' }
     stopWriting = startStatusWriter(writer).close

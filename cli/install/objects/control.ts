@@ -64,7 +64,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
         version,
         env: [
           setting('WEFT_SOURCE', 'kubernetes'),
-          setting('WEFT_NAMESPACE', namespace),
+          setting('WEFT_SYSTEM_NAMESPACE', namespace),
           ...discoverySettings(),
           setting('WEFT_LISTEN', `[::]:${PORTS.discovery}`),
           setting('WEFT_OTLP_GRPC_LISTEN', `[::]:${PORTS['otlp-grpc']}`),

@@ -73,7 +73,7 @@ export function injectorFile(make: Maker, version: string): TemplateFile {
 }
 
 const settings = (): readonly Node[] => [
-  setting('WEFT_NAMESPACE', namespace),
+  setting('WEFT_SYSTEM_NAMESPACE', namespace),
   setting('WEFT_VERSION', value('image.tag')),
   setting('WEFT_WEBHOOK_PORT', String(PORTS.webhook)),
   setting('WEFT_METRICS_PORT', String(PORTS.metrics)),
