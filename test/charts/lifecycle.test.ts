@@ -31,6 +31,9 @@ function helm(...parameters: readonly string[]): string {
   return stdout
 }
 
+/** For a moment after a CRD has come or gone the API server contradicts itself about its kinds. */
+const SOON = { timeout: 30_000, interval: 500 }
+
 /** Everything that there is, by kind and name, save what changes by itself. */
 function everything(): readonly string[] {
   const kinds = kubectl
@@ -45,7 +48,7 @@ function everything(): readonly string[] {
     .toSorted()
 }
 
-test('helm installs what was there before the last change, upgrades to this, goes back, and leaves nothing behind', () => {
+test('helm installs what was there before the last change, upgrades to this, goes back, and leaves nothing behind', async () => {
   kubectl.run(['create', 'namespace', 'weft-system'])
   const clean = everything()
   helm('install', 'weft-crds', join(before, 'charts/weft-crds'))
@@ -54,12 +57,12 @@ test('helm installs what was there before the last change, upgrades to this, goe
   const notes = helm('upgrade', 'weft', 'charts/weft', '-f', 'charts/weft/values-ha.yaml')
   expect(notes).toContain('kubectl label namespace YOUR-NAMESPACE weft.dev/inject=enabled')
   expect(notes).toContain('The CRDs of the Gateway API are not installed')
-  expect(everything()).toContain('poddisruptionbudget.policy/weft-control')
+  await expect.poll(everything, SOON).toContain('poddisruptionbudget.policy/weft-control')
   helm('rollback', 'weft', '1')
-  expect(everything()).not.toContain('poddisruptionbudget.policy/weft-control')
+  await expect.poll(everything, SOON).not.toContain('poddisruptionbudget.policy/weft-control')
   helm('uninstall', 'weft')
   helm('uninstall', 'weft-crds')
-  expect(everything()).toEqual(clean)
+  await expect.poll(everything, SOON).toEqual(clean)
 })
 
 test('what the injector has put into its webhook outlives an upgrade', () => {

@@ -15,6 +15,7 @@ import { systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import type { KubeConnection } from '#shared/kube/config.ts'
 import { isConflict } from '#shared/kube/error.ts'
+import { SERVICES } from '#shared/kube/objects.ts'
 
 export interface ApiServer {
   /** As a member of system:masters. */
@@ -199,12 +200,27 @@ async function untilReady(client: KubeClient, running: readonly ChildProcess[], 
     const said = () => running.map((child) => (child as unknown as { lastWords(): string }).lastWords()).join('\n')
     if (ended !== undefined) throw new Error(`${ended.spawnargs.join(' ')} has ended:\n${said()}`)
     if (Date.now() > giveUpAt) throw new Error(`the API server is not ready after ${START_MS} ms (${home}):\n${said()}`)
-    const isReady = await client.send('ask', 'GET', '/api/v1/namespaces/default').then(
-      () => true,
-      () => false,
-    )
-    if (isReady) return
+    if (await isWhole(client)) return
     await sleep(200)
+  }
+}
+
+const PROBE = { name: 'has-addresses', namespace: 'default' }
+
+/**
+ * It answers before it is whole: its own Service comes later, and until it has read its ranges, also after a restart, it says of
+ * each new Service "range is full".
+ */
+async function isWhole(client: KubeClient): Promise<boolean> {
+  try {
+    await client.get(SERVICES, { name: 'kubernetes', namespace: 'default' })
+    await client.create(SERVICES, { metadata: PROBE, spec: { ports: [{ port: 80 }] } })
+    await client.remove(SERVICES, PROBE)
+    return true
+  } catch (error) {
+    // Of an attempt whose answer was lost.
+    if (isConflict(error)) await client.remove(SERVICES, PROBE).catch(() => {})
+    return false
   }
 }
 
