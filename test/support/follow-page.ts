@@ -1,0 +1,49 @@
+// Does what a page says, as its reader would: saves its files, runs its commands in one shell, compares what they print.
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Page, Step } from './page.ts'
+import { difference } from './page-output.ts'
+import type { Shell } from './shell.ts'
+
+export interface Following {
+  readonly shell: Shell
+  /** Where the shell is, and where files are saved. */
+  readonly directory: string
+  /** Of the page, in place of all. */
+  readonly isMeant?: (step: Step) => boolean
+  /** Options that the page describes and this place needs, such as another registry. */
+  readonly change?: (command: string) => string
+}
+
+/** Throws an Error that names page, line and command at the first that fails, prints something else, or when nothing was run. */
+export async function followPage(page: Page, following: Following): Promise<void> {
+  const { isMeant = () => true } = following
+  const saved: string[] = []
+  const steps = page.steps.filter(isMeant)
+  if (!steps.some(({ kind }) => kind === 'run')) throw new Error(`${page.name}: nothing of it was run`)
+  try {
+    for (const step of steps) await follow(step, following, saved)
+  } finally {
+    for (const file of saved) await rm(file, { force: true })
+  }
+}
+
+async function follow(step: Step, { shell, directory, change = same }: Following, saved: string[]): Promise<void> {
+  if (step.kind === 'save') {
+    const file = join(directory, step.file)
+    await writeFile(file, step.text, { flag: 'wx' })
+    saved.push(file)
+  } else if (step.kind === 'part') {
+    const whole = await readFile(join(directory, step.file), 'utf8')
+    if (!whole.includes(step.text)) throw new Error(`${step.at}: this is not in ${step.file}`)
+  } else if (step.kind === 'run') {
+    const command = change(step.command)
+    const { status, output } = await shell.run(command)
+    if (status !== 0) throw new Error(`${step.at}: ${command}${endOf(status)}:\n${output}`)
+    const found = step.output === null ? null : difference(step.output, output, step.doNumbersVary)
+    if (found !== null) throw new Error(`${step.at}: ${command}${found}`)
+  }
+}
+
+const same = (command: string) => command
+const endOf = (status: number | null) => (status === null ? 'did not end in time' : `ended with ${status}`)
