@@ -2,15 +2,17 @@
 import type { Log } from '#shared/log.ts'
 import { decideInjection } from '#shared/pod/eligible.ts'
 import { type OwnerReference, type Pod, readPod, type TextMap } from '#shared/pod/kubernetes-pod.ts'
+import { INJECT_LABEL } from '#shared/pod/names.ts'
 import { podPatch } from '#shared/pod/patch.ts'
 import { differences } from '#shared/pod/patch-json.ts'
 import { statusAnnotation } from '#shared/pod/status.ts'
 import type { InjectionSettings } from '#shared/pod/template.ts'
-import type { AdmissionRequest, Verdict } from './review.ts'
+import type { AdmissionRequest } from '#shared/webhook/review.ts'
+import type { Judged } from '#shared/webhook/server.ts'
 
 /** Where the labels of namespaces come from. */
 export interface Namespaces {
-  /** Undefined: not known. */
+  /** Undefined: they cannot be had now. Never rejects. */
   labelsOf(name: string): TextMap | undefined | Promise<TextMap | undefined>
 }
 
@@ -37,12 +39,9 @@ export interface AdmitOptions {
 }
 
 export type Outcome = 'injected' | 'skipped' | 'refused' | 'failed'
-export interface Admission {
-  readonly outcome: Outcome
-  readonly verdict: Verdict
-}
+type Admission = Judged<Outcome>
 
-const ASK = { 'weft.dev/inject': 'enabled' }
+const ASK = { [INJECT_LABEL]: 'enabled' }
 const SKIPPED: Admission = { outcome: 'skipped', verdict: {} }
 
 /** Never rejects: what goes wrong is a denial that says so. */
@@ -54,16 +53,25 @@ export async function admit(request: AdmissionRequest, options: AdmitOptions): P
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     options.log.error({ err: cause, namespace: request.namespace, uid: request.uid }, 'a pod could not be injected')
-    const denial = `weft could not add its sidecar (${why.slice(0, 300)}); to run without it, label the pod weft.dev/inject: disabled`
-    return { outcome: 'failed', verdict: { denial } }
+    const message = `weft could not add its sidecar (${why.slice(0, 300)}); to run without it, label the pod weft.dev/inject: disabled`
+    return { outcome: 'failed', verdict: { denial: { code: 500, message } } }
   }
+}
+
+/** A pod that says itself what it wants needs no word of its namespace. */
+async function labelsOf(pod: Pod, namespace: string, { namespaces, log }: AdmitOptions): Promise<TextMap> {
+  if (pod.metadata?.labels?.[INJECT_LABEL] !== undefined) return {}
+  const known = await namespaces.labelsOf(namespace)
+  if (known !== undefined) return known
+  // Fails closed: the selectors of the webhook let nothing through that nobody has labelled.
+  log.warn({ namespace }, 'the labels of the namespace cannot be had; the selectors of the webhook are trusted')
+  return ASK
 }
 
 async function admitPod(pod: Pod, request: AdmissionRequest, options: AdmitOptions): Promise<Admission> {
   const { settings, ownNamespace, log } = options
   const { namespace, isDryRun } = request
-  // The selectors of the webhook let nothing through that nobody has labelled: an unknown namespace has asked.
-  const namespaceLabels = (await options.namespaces.labelsOf(namespace)) ?? ASK
+  const namespaceLabels = await labelsOf(pod, namespace, options)
   const decision = decideInjection(pod, { namespace, namespaceLabels, ownNamespace })
   if (decision.kind === 'skip') return SKIPPED
   const metadata = pod.metadata ?? {}

@@ -1,6 +1,7 @@
 // Every setting of the injector with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type InjectionSettings, USUAL_SETTINGS } from '#shared/pod/template.ts'
 import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
+import { CERTIFICATE_SETTINGS } from '#shared/webhook/open-certificate.ts'
 
 export const SETTINGS = {
   systemNamespace: text(
@@ -29,24 +30,17 @@ export const SETTINGS = {
     USUAL_SETTINGS.bundleConfigMap,
     'The ConfigMap with the trust bundle (bundle.pem), in each namespace of the mesh.',
   ),
-  webhookPort: port('WEFT_WEBHOOK_PORT', '15017', 'Where the API server asks, by TLS.'),
+  ...CERTIFICATE_SETTINGS,
   metricsPort: port('WEFT_METRICS_PORT', '15020', 'Prometheus metrics; /ready and /live.'),
-  certificateSecret: text(
-    'WEFT_CERTIFICATE_SECRET',
-    '',
-    'The Secret in which the replicas share their certificate and renew it; empty: the files below.',
-  ),
   webhookConfiguration: text(
     'WEFT_WEBHOOK_CONFIGURATION',
     'weft-injector',
     'The MutatingWebhookConfiguration whose caBundle is kept true to that certificate.',
   ),
   serviceName: text('WEFT_SERVICE_NAME', 'weft-injector', 'The Service through which the API server asks.'),
-  certificateFile: text('WEFT_CERTIFICATE_FILE', '/run/weft/tls/tls.crt', 'Certificate of the webhook, PEM.'),
-  keyFile: text('WEFT_KEY_FILE', '/run/weft/tls/tls.key', 'Its private key, PEM; read again with the certificate.'),
   maxConcurrent: count('WEFT_MAX_CONCURRENT', '64', 'Reviews at a time; what comes above is told to come again.'),
   requestTimeoutMs: milliseconds('WEFT_REQUEST_TIMEOUT', '4s', 'How long a review may take: below timeoutSeconds: 5.'),
-  drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long reviews may still run after SIGTERM.'),
+  drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long reviews may still run when it closes.'),
   apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
   apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),

@@ -1,16 +1,17 @@
-// The injector: reads its settings, serves the webhook, and drains on SIGTERM. Of the API server it wants only the Secret with
-// its certificate, and to write Events: which pods come here is decided by the selectors of the webhook's configuration.
+// The injector: reads its settings, serves the webhook, and drains on SIGTERM. Of the API server it wants the Secret with its
+// certificate, the labels of a namespace, and to write Events.
 import { systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import { inCluster } from '#shared/kube/config.ts'
 import { createLog, type Log } from '#shared/log.ts'
-import type { Reporter } from './admit.ts'
-import { type CertificateSource, createFileCertificate } from './certificate.ts'
-import { createSecretCertificate } from './certificate-secret.ts'
+import { drainWebhook } from '#shared/webhook/drain.ts'
+import { openCertificate } from '#shared/webhook/open-certificate.ts'
+import { startPages } from '#shared/webhook/pages.ts'
+import type { Namespaces, Reporter } from './admit.ts'
 import { type InjectorConfig, injectionSettings, readInjectorConfig } from './config.ts'
 import { createEventReporter } from './events.ts'
 import { createInjectorMetrics } from './metrics.ts'
-import { startPages } from './pages.ts'
+import { createNamespaces } from './namespaces.ts'
 import { startWebhook } from './webhook.ts'
 
 /** The admission warning and the log say it too. */
@@ -20,14 +21,22 @@ async function main(): Promise<void> {
   const config = readInjectorConfig(process.env)
   const log = createLog('injector', config.logLevel)
   const client = createClient(config)
-  const source = await openCertificate(config, client, log)
+  const { namespaces, close: closeNamespaces } = openNamespaces(config, log)
+  const source = await openCertificate({
+    config,
+    client,
+    service: config.serviceName,
+    mutating: [config.webhookConfiguration],
+    clock: systemClock,
+    log,
+  })
   const metrics = createInjectorMetrics(() => source.certificate.current.expiresAt)
   let isReady = true
   const webhook = await startWebhook({
     ...config,
     settings: injectionSettings(config),
     ownNamespace: config.systemNamespace,
-    namespaces: { labelsOf: () => undefined },
+    namespaces,
     reporter: client === undefined ? noEvents : createEventReporter({ client, clock: systemClock, log }),
     certificate: source.certificate,
     port: config.webhookPort,
@@ -40,9 +49,11 @@ async function main(): Promise<void> {
   const stop = async () => {
     isReady = false
     log.info('draining')
-    await webhook.close(config.drainTimeoutMs)
+    const { shutdownDelayMs: delayMs, drainTimeoutMs: limitMs } = config
+    await drainWebhook(webhook, { clock: systemClock, delayMs, limitMs })
     source.close()
     client?.close()
+    closeNamespaces()
     await pages[Symbol.asyncDispose]()
     log.info('stopped')
   }
@@ -51,31 +62,20 @@ async function main(): Promise<void> {
 }
 
 /** Undefined outside of a cluster. */
-function createClient({ apiHost, apiPort }: InjectorConfig): KubeClient | undefined {
+function createClient({ apiHost, apiPort }: InjectorConfig, timeoutMs?: number): KubeClient | undefined {
   if (apiHost === '') return undefined
-  return createKubeClient({ connection: inCluster(apiHost, apiPort), clock: systemClock, userAgent: 'weft-injector' })
+  const connection = inCluster(apiHost, apiPort)
+  const limit = timeoutMs === undefined ? {} : { timeoutMs }
+  return createKubeClient({ connection, clock: systemClock, userAgent: 'weft-injector', ...limit })
 }
 
-/** Shared by the replicas in a Secret, or files that somebody else keeps (cert-manager). */
-async function openCertificate(
-  config: InjectorConfig,
-  client: KubeClient | undefined,
-  log: Log,
-): Promise<CertificateSource> {
-  const { certificateSecret: name, webhookConfiguration, serviceName, systemNamespace: namespace } = config
-  if (name === '') return createFileCertificate({ ...config, clock: systemClock, log })
-  if (client === undefined)
-    throw new Error('WEFT_CERTIFICATE_SECRET: KUBERNETES_SERVICE_HOST does not say where the API server is')
-  const names = [`${serviceName}.${namespace}.svc`]
-  return createSecretCertificate({
-    client,
-    namespace,
-    name,
-    names,
-    mutating: [webhookConfiguration],
-    clock: systemClock,
-    log,
-  })
+/** A review lasts 4 s at most. */
+const NAMESPACE_LIMIT_MS = 1500
+
+function openNamespaces(config: InjectorConfig, log: Log): { namespaces: Namespaces; close(): void } {
+  const client = createClient(config, NAMESPACE_LIMIT_MS)
+  if (client === undefined) return { namespaces: { labelsOf: () => undefined }, close() {} }
+  return { namespaces: createNamespaces({ client, clock: systemClock, log }), close: client.close }
 }
 
 main().catch((error: unknown) => {

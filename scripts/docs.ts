@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import type { Setting } from '#shared/settings.ts'
 import { SETTINGS as CERTS } from '../certs/config.ts'
 import { SETTINGS as CONTROL } from '../control/config.ts'
+import { SETTINGS as INJECTOR } from '../injector/config.ts'
 import { SETTINGS as SIDECAR } from '../sidecar/config.ts'
 import { FAULTS } from '../sidecar/flow/error.ts'
 
@@ -59,7 +60,7 @@ ${sections.join('\n')}`
 
 const pages = {
   'errors.md': errorsPage(),
-  'settings.md': settingsPage({ sidecar: SIDECAR, control: CONTROL, certs: CERTS }),
+  'settings.md': settingsPage({ sidecar: SIDECAR, control: CONTROL, certs: CERTS, injector: INJECTOR }),
 }
 mkdirSync(into, { recursive: true })
 for (const [name, page] of Object.entries(pages)) {

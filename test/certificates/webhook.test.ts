@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ManualClock } from '#shared/clock.ts'
 import type { KubeKind } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
+import type { CertificateSource } from '#shared/webhook/certificate.ts'
+import { createSecretCertificate } from '#shared/webhook/certificate-secret.ts'
 import { CONFIG_MAPS } from '../../certs/kube-kinds.ts'
-import type { CertificateSource } from '../../injector/certificate.ts'
-import { createSecretCertificate } from '../../injector/certificate-secret.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 
 const WEBHOOKS: KubeKind = {
@@ -93,7 +93,7 @@ describe('with a real API server', () => {
   })
 
   test('and a server with any other certificate is refused', async () => {
-    const { makeSelfSigned } = await import('../../injector/self-signed.ts')
+    const { makeSelfSigned } = await import('#shared/webhook/self-signed.ts')
     const lasting = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 60_000) }
     const { certificate: cert, key } = makeSelfSigned({ names: ['localhost'], ...lasting })
     server.setSecureContext({ cert, key })

@@ -13,10 +13,11 @@ import { type Pod, readPod } from '#shared/pod/kubernetes-pod.ts'
 import { podPatch } from '#shared/pod/patch.ts'
 import { settings } from '#shared/pod/pod.fixture.ts'
 import { Watched } from '#shared/watch.ts'
+import { makeSelfSigned } from '#shared/webhook/self-signed.ts'
 import { createEventReporter } from '../../injector/events.ts'
 import { createInjectorMetrics } from '../../injector/metrics.ts'
-import { makeSelfSigned } from '../../injector/self-signed.ts'
-import { startWebhook, type Webhook } from '../../injector/webhook.ts'
+import { createNamespaces } from '../../injector/namespaces.ts'
+import { startWebhook } from '../../injector/webhook.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 import { NAMESPACES } from '../support/cluster-objects.ts'
 
@@ -113,7 +114,7 @@ const account = { serviceAccountName: 'default' }
 
 describe('behind a real API server', () => {
   let api: ApiServer
-  let webhook: Webhook
+  let webhook: Awaited<ReturnType<typeof startWebhook>>
   let other: Awaited<ReturnType<typeof startOther>>
   beforeAll(async () => {
     api = await startApiServer()
@@ -122,7 +123,7 @@ describe('behind a real API server', () => {
     await putConfiguration(api, webhook.port, [other.webhook])
     const labels = { 'weft.dev/inject': 'enabled' }
     await api.client.create(NAMESPACES, { metadata: { name: 'shop', labels } })
-    await api.client.create(NAMESPACES, { metadata: { name: 'plain' } })
+    for (const name of ['plain', 'weft-system']) await api.client.create(NAMESPACES, { metadata: { name } })
     await untilAsked()
   }, 120_000)
   afterAll(async () => {
@@ -135,16 +136,23 @@ describe('behind a real API server', () => {
     startWebhook({
       settings,
       ownNamespace: 'weft-system',
-      namespaces: { labelsOf: () => undefined },
+      namespaces: createNamespaces({ client: api.client, clock: systemClock, log: silentLog }),
       reporter: createEventReporter({ client: api.client, clock: systemClock, log: silentLog }),
       log: silentLog,
       certificate: new Watched({ ...serving, expiresAt: new Date(Date.now() + HOUR_MS) }),
-      metrics: createInjectorMetrics(() => new Date()),
+      metrics,
       port,
       maxConcurrent: 8,
       requestTimeoutMs: 4000,
       now: systemClock.now,
     })
+
+  const metrics = createInjectorMetrics(() => new Date())
+  const skipped = () => /outcome="skipped"} (\d+)/.exec(metrics.render())?.[1] ?? ''
+  /** Until a pod that no right webhook asks about is asked about. */
+  async function untilAskedFor(namespace: string): Promise<void> {
+    for (const before = skipped(); skipped() === before; ) await create(namespace)
+  }
 
   let count = 0
   function create(namespace: string, more: { labels?: object; annotations?: object; spec?: object } = {}) {
@@ -179,6 +187,26 @@ describe('behind a real API server', () => {
     expect(initsOf(await create('plain'))).toEqual([])
     expect(initsOf(await create('plain', label('enabled')))).toEqual(['weft-init', 'weft-proxy'])
     expect(initsOf(await create('shop', label('disabled')))).toEqual([])
+  })
+
+  test('a webhook that is registered for everything gets no sidecar into a namespace that wants none', async () => {
+    const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }
+    const wrong = {
+      name: 'wrong.weft.dev',
+      clientConfig: clientConfigOf(webhook.port),
+      rules: [rule],
+      sideEffects: 'None',
+    }
+    const webhooks = [{ ...wrong, admissionReviewVersions: ['v1'] }]
+    await api.client.apply(CONFIGURATIONS, { metadata: { name: 'b-wrong' }, webhooks }, { fieldManager: 'test' })
+    await untilAskedFor('plain')
+
+    const asked = { labels: { 'weft.dev/inject': 'enabled' } }
+    for (const namespace of ['plain', 'kube-system', 'weft-system'])
+      expect(initsOf(await create(namespace))).toEqual([])
+    for (const namespace of ['kube-system', 'weft-system']) expect(initsOf(await create(namespace, asked))).toEqual([])
+    expect(initsOf(await create('shop'))).toEqual(['weft-init', 'weft-proxy'])
+    await api.client.remove(CONFIGURATIONS, { name: 'b-wrong' })
   })
 
   test('the container that another webhook adds afterwards has its probe asked by the sidecar too', async () => {

@@ -34,6 +34,8 @@ const EVERYWHERE: readonly Rule[] = [
     resourceNames: ['weft-injector'],
     verbs: ['get', 'update'],
   },
+  // Whether a namespace wants sidecars, whatever the selectors of the webhook let through.
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   // To say why a pod got no sidecar.
   { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
 ]

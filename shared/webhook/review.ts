@@ -8,14 +8,17 @@ export interface AdmissionRequest {
   readonly resource: string
   readonly namespace: string
   readonly isDryRun: boolean
+  /** Null in a deletion. */
   readonly object: unknown
+  /** What is there now; null in a creation. */
+  readonly oldObject: unknown
 }
 
 export interface Verdict {
   readonly patch?: readonly Operation[]
   readonly warnings?: readonly string[]
   /** Not admitted, and why. */
-  readonly denial?: string
+  readonly denial?: { readonly code: 422 | 500; readonly message: string }
 }
 
 /** Deeper than any pod: what is read is walked by functions that call themselves. */
@@ -32,7 +35,7 @@ export function readReview(text: string): AdmissionRequest {
     throw new TypeError('want an AdmissionReview of admission.k8s.io/v1')
   const request = asMap(review['request'])
   if (request === undefined) throw new TypeError('request: want a map')
-  const { uid, operation, namespace = '', dryRun = false, subResource = '', object } = request
+  const { uid, operation, namespace = '', dryRun = false, subResource = '' } = request
   if (typeof uid !== 'string' || uid === '' || uid.length > 128) throw new TypeError('request.uid: want text')
   if (typeof operation !== 'string') throw new TypeError('request.operation: want text')
   if (typeof namespace !== 'string') throw new TypeError('request.namespace: want text')
@@ -42,7 +45,8 @@ export function readReview(text: string): AdmissionRequest {
     .map(String)
     .filter((part, index) => index < 3 || part !== '')
     .join('/')
-  return { uid, operation, resource, namespace, isDryRun: dryRun, object }
+  const { object = null, oldObject = null } = request
+  return { uid, operation, resource, namespace, isDryRun: dryRun, object, oldObject }
 }
 
 export function formatReview(uid: string, verdict: Verdict): string {
@@ -50,7 +54,7 @@ export function formatReview(uid: string, verdict: Verdict): string {
   const response = {
     uid,
     allowed: denial === undefined,
-    ...(denial !== undefined && { status: { code: 500, message: denial } }),
+    ...(denial !== undefined && { status: denial }),
     ...(patch.length > 0 && { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') }),
     ...(warnings.length > 0 && { warnings: shorten(warnings) }),
   }
