@@ -15,11 +15,13 @@ import { createSidecars } from './serve/sidecars.ts'
 import { describeStatus } from './status.ts'
 import { TraceRing } from './traces/ring.ts'
 import { type FileWatch, watchFiles } from './watch/files.ts'
+import { modelOf, pod, service, slice } from './watch/kubernetes.fixture.ts'
 
 let folder: string
 let socketPath: string
 let files: FileWatch
 let api: LocalApi
+let parts: Parameters<typeof startLocalApi>[1]
 const ring = new TraceRing()
 
 beforeEach(async () => {
@@ -33,7 +35,8 @@ beforeEach(async () => {
   const store = createConfigStore({ configFiles, ...files })
   const identity = new Watched(undefined)
   const status = () => describeStatus({ ...files, identity, ring, sidecars: createSidecars() })
-  api = await startLocalApi(socketPath, { store, status, ring, model: files.model })
+  parts = { store, status, ring, model: files.model }
+  api = await startLocalApi(socketPath, parts)
 })
 afterEach(async () => {
   await api.close()
@@ -97,6 +100,29 @@ describe('the local API', () => {
     })
     expect((await ask('GET', '/model/destination?key=203.0.113.9:80')).status).toBe(404)
     expect((await ask('GET', '/model/destination')).status).toBe(404)
+  })
+
+  test('tells the endpoints that one pod is told, by its node', async () => {
+    await api.close()
+    const on = (nodeName: string) => ({ spec: { nodeName } })
+    const model = modelOf({
+      services: [service({ internalTrafficPolicy: 'Local' })],
+      pods: [pod('one', 11, on('n1')), pod('two', 12, on('n2'))],
+      slices: [
+        slice([
+          { name: 'one', host: '10.244.0.11', node: 'n1' },
+          { name: 'two', host: '10.244.0.12', node: 'n2' },
+        ]),
+      ],
+    })
+    api = await startLocalApi(socketPath, { ...parts, model: new Watched(model) })
+    const addresses = async (query: string) => {
+      const { body } = await ask('GET', `/model/destination?key=10.96.0.7:80${query}`)
+      const { endpoints } = body as { endpoints: readonly { ipv4: readonly { address: string }[] }[] }
+      return endpoints[0]?.ipv4.map(({ address }) => address)
+    }
+    expect(await addresses('')).toEqual(['10.244.0.11:8080', '10.244.0.12:8080'])
+    expect(await addresses('&pod=shop/two')).toEqual(['10.244.0.12:8080'])
   })
 
   test('applies documents and refuses wrong ones', async () => {

@@ -114,11 +114,15 @@ function findDestination({ query, parts }: Call): Answer {
   if (model === undefined) return failure(503, 'there is no good configuration yet; GET /status says why')
   const config = model.destination(key, namespace)
   if (config === null) return failure(404, `${key} is no address of the mesh`)
-  const endpoints = config.backends.map(({ key: backend }) => ({
-    backend,
-    ipv4: model.endpoints(backend, 'ipv4'),
-    ipv6: model.endpoints(backend, 'ipv6'),
-  }))
+  const pod = query.get('pod')
+  const endpoints = config.backends.map(({ key: backend }) => {
+    const place = pod === null ? undefined : model.placeOf(backend, pod)
+    return {
+      backend,
+      ipv4: model.endpoints(backend, 'ipv4', place),
+      ipv6: model.endpoints(backend, 'ipv6', place),
+    }
+  })
   return ok({ config, endpoints })
 }
 

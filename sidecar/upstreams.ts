@@ -1,6 +1,6 @@
 // Where balancing, connecting and mutual TLS meet: the backends that a route table asks for, and the application itself.
 import { type Duplex, duplexPair } from 'node:stream'
-import { FlowError } from '#flow/error.ts'
+import { type FaultCode, FlowError } from '#flow/error.ts'
 import type { UpstreamGroup } from '#flow/route.ts'
 import type { Endpoint, EndpointSet } from '#flow/upstream.ts'
 import { type Address, formatAddress } from '#shared/address.ts'
@@ -99,11 +99,13 @@ class RunningBackend implements Backend {
   readonly connections: ConnectionPool
   readonly acquire: UpstreamGroup['acquire']
   readonly lease: UpstreamGroup['lease']
+  readonly emptyFault: FaultCode
   onClose = () => {}
   readonly #stop: () => void
 
   constructor(config: BackendConfig, endpoints: EndpointSet, parts: BackendParts) {
     this.config = config
+    this.emptyFault = config.isLocalOnly ? 'NO_LOCAL_ENDPOINT' : 'NO_ENDPOINT'
     const { consecutiveFailures, connectTimeoutMs } = config.policy
     const health = createHealthTracker({ consecutiveFailures }, parts.clock)
     const affinity = affinityOf(config, parts)
@@ -166,7 +168,7 @@ async function openBytes(backend: RunningBackend, parts: UpstreamParts, signal: 
   const tried: Endpoint[] = []
   for (;;) {
     const lease = backend.lease(0, tried)
-    if (lease === undefined) throw new FlowError('NO_ENDPOINT')
+    if (lease === undefined) throw new FlowError(backend.emptyFault)
     const startedAt = parts.clock.now()
     try {
       const timeoutMs = backend.config.policy.connectTimeoutMs

@@ -2,13 +2,14 @@
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import type { DestinationConfig, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
-import type { World } from '#shared/standalone/world.ts'
+import type { Place, World } from '#shared/standalone/world.ts'
 import { destinationOf, podProtocol, portsOf, serviceTargeting } from './destinations.ts'
-import { endpointsOf } from './endpoints.ts'
+import { endpointsOf, serviceOfBackend } from './endpoints.ts'
 import { type Inventory, ownName, type Pod, takeInventory } from './inventory.ts'
 import { compileMeshPolicies, type MeshPolicies } from './mesh-policies.ts'
 import { compileRoutes } from './routes.ts'
 import { describeRef, type ObjectStatus } from './status.ts'
+import { createTopology } from './topology.ts'
 import { compileTrafficPolicies } from './traffic.ts'
 
 export interface Model {
@@ -19,8 +20,10 @@ export interface Model {
   pod(name: string): { readonly namespace: string; readonly serviceAccount: string } | null
   /** null: not of the mesh. `key` is a formatted address ("10.77.128.3:8080"); routes follow from the caller's namespace. */
   destination(key: string, callerNamespace: string): DestinationConfig | null
-  /** Of a backend key in a DestinationConfig; ready pods, in the order of their names. */
-  endpoints(backend: string, family: Family): readonly EndpointState[]
+  /** As much of where a pod is as the endpoints of a backend depend on. */
+  placeOf(backend: string, pod: string): Place
+  /** Of a backend key in a DestinationConfig; ready pods, in the order of their names. `place`: that of the caller; absent: of no one. */
+  endpoints(backend: string, family: Family, place?: Place): readonly EndpointState[]
   /** null: no such pod, or it has no sidecar. */
   workload(pod: string): WorkloadConfig | null
   /** MeshPolicies that set something for a pod. */
@@ -36,6 +39,7 @@ export function compile(documents: readonly Loaded[], world: World): Model {
   const routes = compileRoutes(ofKind(documents, 'HTTPRoute'), inventory, policies)
   const meshPolicies = compileMeshPolicies(documents, world)
   const endpointParts = { inventory, takesTls: (pod: Pod) => meshPolicies.of(pod.world).mtls !== 'Disabled' }
+  const topology = createTopology(inventory)
   const { podCIDRs, serviceCIDRs } = world.mesh
   return {
     documents,
@@ -43,7 +47,8 @@ export function compile(documents: readonly Loaded[], world: World): Model {
     ranges: [...podCIDRs, ...serviceCIDRs],
     pod: (name) => inventory.pods.get(name)?.world ?? null,
     destination: (key, callerNamespace) => destinationOf({ inventory, routes, policies }, key, callerNamespace),
-    endpoints: (backend, family) => endpointsOf(endpointParts, backend, family),
+    placeOf: (backend, pod) => topology.placeOf(serviceOfBackend(backend), pod),
+    endpoints: (backend, family, place) => endpointsOf(endpointParts, backend, family, place),
     workload: (name) => workloadOf(inventory, meshPolicies, name),
     workloadObjects: (name) => {
       const pod = inventory.pods.get(name)

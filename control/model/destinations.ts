@@ -3,11 +3,12 @@ import { parseAddress } from '#shared/address.ts'
 import type { BackendConfig, BackendPolicy, DestinationConfig, RouteRule, ServiceRef } from '#shared/decide/config.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
 import { podBackend, serviceBackend } from './endpoints.ts'
-import { type Inventory, isWithin, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
+import { type Inventory, isWithin, type Pod, targetPortOf } from './inventory.ts'
 import { declaredProtocol, type Protocol, protocolOf } from './protocol.ts'
 import type { Routes } from './routes.ts'
 import { backendPolicy, requestPolicy } from './settings.ts'
 import type { TrafficPolicies } from './traffic.ts'
+import type { ServiceAtPort } from './virtual-addresses.ts'
 
 export interface DestinationParts {
   readonly inventory: Inventory
@@ -62,8 +63,14 @@ function backendsIn(rules: readonly RouteRule[]): string[] {
 function backendConfig(parts: DestinationParts, key: string): BackendConfig {
   const [, namespace = '', name = '', port = ''] = /^(.+)\/(.+):(\d+)$/.exec(key) ?? []
   const policy = backendPolicy(parts.policies.on('Service', namespace, name))
-  const affinity = sessionAffinityOf(parts.inventory.services.get(`${namespace}/${name}`))
-  return { key, service: { namespace, name, port: Number(port) }, policy: { ...policy, ...affinity } }
+  const { services, localOnly } = parts.inventory
+  const affinity = sessionAffinityOf(services.get(`${namespace}/${name}`))
+  return {
+    key,
+    service: { namespace, name, port: Number(port) },
+    ...(localOnly.has(`${namespace}/${name}`) && { isLocalOnly: true }),
+    policy: { ...policy, ...affinity },
+  }
 }
 
 /** As Kubernetes has it: three hours, where the service does not say. */

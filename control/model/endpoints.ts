@@ -3,8 +3,10 @@ import { isIPv6 } from 'node:net'
 import { canonicalHost, formatAddress } from '#shared/address.ts'
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
-import type { WorldEndpoint, WorldSlice } from '#shared/standalone/world.ts'
-import { type Inventory, isWithin, ownName, type Pod, type ServiceAtPort, targetPortOf } from './inventory.ts'
+import type { Place, WorldSlice } from '#shared/standalone/world.ts'
+import { type Inventory, isWithin, ownName, type Pod, targetPortOf } from './inventory.ts'
+import { type Candidate, choose } from './topology.ts'
+import type { ServiceAtPort } from './virtual-addresses.ts'
 
 /** The sidecar's own ports on a pod (metrics, health): iptables leaves them alone, so they are dialled in clear. */
 const SIDECAR_PORTS = new Set([15020, 15021])
@@ -25,37 +27,46 @@ export function podBackend(pod: Pod, port: number): string {
   return `${pod.world.namespace}/${ownName(pod)}.pod:${port}`
 }
 
-/** Empty for a backend that does not exist. */
-export function endpointsOf(parts: EndpointParts, backend: string, family: Family): readonly EndpointState[] {
+/** "shop/catalog" of "shop/catalog:80"; of a single pod's "shop/catalog-0.pod:8080" what no service is called. */
+export const serviceOfBackend = (backend: string): string => backend.slice(0, backend.lastIndexOf(':'))
+
+/** Empty for a backend that does not exist. `place` is the caller's; undefined: as seen from no place in particular. */
+export function endpointsOf(
+  parts: EndpointParts,
+  backend: string,
+  family: Family,
+  place?: Place,
+): readonly EndpointState[] {
   const match = /^([^/]+)\/([^/:]+):(\d+)$/.exec(backend)
   const [, namespace = '', name = '', port = ''] = match ?? []
-  if (!name.endsWith('.pod')) return endpointsOfService(parts, `${namespace}/${name}`, Number(port), family)
+  const view = { family, place }
+  if (!name.endsWith('.pod')) return endpointsOfService(parts, `${namespace}/${name}`, Number(port), view)
   const { pods } = parts.inventory
   const own = name.slice(0, -'.pod'.length)
   const pod = pods.get(own) ?? pods.get(`${namespace}/${own}`)
   return pod === undefined || pod.world.namespace !== namespace ? [] : endpointsOfPod(parts, pod, Number(port), family)
 }
 
-function endpointsOfService(
-  parts: EndpointParts,
-  name: string,
-  number: number,
-  family: Family,
-): readonly EndpointState[] {
+interface View {
+  readonly family: Family
+  readonly place: Place | undefined
+}
+
+function endpointsOfService(parts: EndpointParts, name: string, number: number, view: View): readonly EndpointState[] {
   const service = parts.inventory.services.get(name)
   const port = service?.spec.ports.find((candidate) => candidate.port === number)
   if (service === undefined || port === undefined) return []
   const { slices } = parts.inventory.world
-  if (slices !== undefined) return endpointsOfSlices(parts, { service, port }, slices.get(name) ?? [], family)
+  if (slices !== undefined) return endpointsOfSlices(parts, { service, port }, slices.get(name) ?? [], view)
   const pods = parts.inventory.podsOf(service)
   const usable = service.spec.publishNotReadyAddresses ? pods : servingPods(pods)
   return usable.flatMap((pod) => {
     const target = targetPortOf(port, pod)
-    return target === undefined ? [] : endpointsOfPod(parts, pod, target, family)
+    return target === undefined ? [] : endpointsOfPod(parts, pod, target, view.family)
   })
 }
 
-interface Candidate extends WorldEndpoint {
+interface Found extends Candidate {
   readonly host: string
   readonly port: number
   readonly who: Pod | undefined
@@ -66,22 +77,25 @@ function endpointsOfSlices(
   parts: EndpointParts,
   { service, port }: ServiceAtPort,
   slices: readonly WorldSlice[],
-  family: Family,
+  { family, place }: View,
 ): readonly EndpointState[] {
-  const candidates = slices.flatMap((slice) => candidatesIn(parts, slice, port.name ?? '', family))
+  const { namespace, name } = service.metadata
   const isAnyFit = service.spec.publishNotReadyAddresses
-  const ready = candidates.filter(
-    ({ ready: isReady, who }) =>
-      isReady && (isAnyFit || ((who?.world.ready ?? true) && who?.world.terminating !== true)),
-  )
-  const usable =
-    ready.length > 0 ? ready : candidates.filter(({ serving, who }) => serving && (who?.world.ready ?? true))
-  const states = usable.map((candidate) => stateOf(parts, candidate))
+  const found = slices.flatMap((slice) => foundIn(parts, slice, { portName: port.name ?? '', family, isAnyFit }))
+  const usable = choose(found, place, parts.inventory.localOnly.has(`${namespace}/${name}`))
+  const states = usable.map((one) => stateOf(parts, one))
   // For a moment an endpoint may stand in two slices.
   return [...new Map(states.map((state) => [state.address, state])).values()]
 }
 
-function candidatesIn(parts: EndpointParts, slice: WorldSlice, portName: string, family: Family): Candidate[] {
+interface Wanted {
+  readonly portName: string
+  readonly family: Family
+  /** publishNotReadyAddresses: what the pod says of itself does not matter. */
+  readonly isAnyFit: boolean
+}
+
+function foundIn(parts: EndpointParts, slice: WorldSlice, { portName, family, isAnyFit }: Wanted): Found[] {
   const port = slice.ports.find(({ name }) => name === portName)?.port
   if (port === undefined) return []
   return slice.endpoints.flatMap((endpoint) => {
@@ -89,7 +103,12 @@ function candidatesIn(parts: EndpointParts, slice: WorldSlice, portName: string,
     // Of a pod that is gone, or not known yet, nobody can say who is at its address.
     const isKnown = endpoint.pod === null || parts.inventory.pods.has(endpoint.pod)
     if (host === undefined || !isKnown) return []
-    return [{ ...endpoint, host, port, who: podAt(parts.inventory, host, endpoint.pod) }]
+    const who = podAt(parts.inventory, host, endpoint.pod)
+    const podIsReady = who?.world.ready ?? true
+    const podEnds = who?.world.terminating ?? false
+    const isReady = endpoint.ready && (isAnyFit || (podIsReady && !podEnds))
+    const isEnding = endpoint.serving && podIsReady && (endpoint.terminating || podEnds)
+    return [{ ...endpoint, host, port, who, isReady, isEnding }]
   })
 }
 
@@ -101,7 +120,7 @@ function podAt({ byPodAddress, pods }: Inventory, host: string, said: string | n
   return named?.world.addresses.length === 0 ? named : undefined
 }
 
-function stateOf(parts: EndpointParts, { host, port, who }: Candidate): EndpointState {
+function stateOf(parts: EndpointParts, { host, port, who }: Found): EndpointState {
   const address = formatAddress({ host, port })
   return {
     address,

@@ -1,11 +1,12 @@
 // Everything that compiling looks up by name, label or address: made once a model, then only read.
-import { canonicalHost, formatAddress } from '#shared/address.ts'
+import { canonicalHost } from '#shared/address.ts'
 import { type PortSpan, parsePortRanges } from '#shared/pod/annotation-values.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { WorkloadResource } from '#shared/resources/workload.ts'
 import type { World, WorldPod } from '#shared/standalone/world.ts'
 import { compareText } from './status.ts'
+import { type ServiceAtPort, virtualAddresses } from './virtual-addresses.ts'
 
 export interface Pod {
   readonly world: WorldPod
@@ -21,11 +22,6 @@ export interface PodPort {
   readonly appProtocol?: string | undefined
 }
 
-export interface ServiceAtPort {
-  readonly service: ServiceResource
-  readonly port: ServicePort
-}
-
 export interface Inventory {
   readonly world: World
   readonly services: ReadonlyMap<string, ServiceResource>
@@ -33,6 +29,8 @@ export interface Inventory {
   /** By formatted virtual address and port. */
   readonly byVirtualAddress: ReadonlyMap<string, ServiceAtPort>
   readonly byPodAddress: ReadonlyMap<string, Pod>
+  /** Names of services with internalTrafficPolicy: Local. */
+  readonly localOnly: ReadonlySet<string>
   /** Pods that a service selects, in the order of their names. */
   podsOf(service: ServiceResource): readonly Pod[]
   servicesOf(pod: Pod): readonly ServiceResource[]
@@ -54,6 +52,7 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
     pods: new Map(all.map((pod) => [pod.world.name, pod])),
     byVirtualAddress: virtualAddresses(world, services),
     byPodAddress: podAddresses(all),
+    localOnly: new Set(world.services.filter(({ isLocalOnly }) => isLocalOnly).map(keyOf)),
     podsOf: (service) => selected.get(service) ?? [],
     servicesOf: (pod) => selecting.get(pod) ?? [],
   }
@@ -124,20 +123,6 @@ export function ownName({ world: { namespace, name } }: Pod): string {
 
 export const isWithin = (port: number, ranges: readonly PortSpan[]): boolean =>
   ranges.some(({ from, to }) => port >= from && port <= to)
-
-function virtualAddresses(world: World, services: ReadonlyMap<string, ServiceResource>): Map<string, ServiceAtPort> {
-  const found = new Map<string, ServiceAtPort>()
-  for (const entry of world.services) {
-    const service = services.get(keyOf(entry))
-    for (const port of service?.spec.ports ?? []) {
-      if (service === undefined) continue
-      for (const host of entry.addresses) {
-        found.set(formatAddress({ host: canonicalHost(host), port: port.port }), { service, port })
-      }
-    }
-  }
-  return found
-}
 
 /** Where a pod listens for a port of a service; undefined when it has no port of that name. */
 export function targetPortOf(port: ServicePort, pod: Pod): number | undefined {

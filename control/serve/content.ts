@@ -12,6 +12,7 @@ import {
 } from '#shared/contract/discovery.ts'
 import { widestRangeOutside } from '#shared/contract/range.ts'
 import type { DestinationConfig, ObjectRef } from '#shared/decide/config.ts'
+import type { Place } from '#shared/standalone/world.ts'
 import type { ModelView } from './view.ts'
 
 export type Content = {
@@ -76,9 +77,9 @@ function destinationContent(view: ModelView, name: string, caller: Caller): Cont
   }
 }
 
-function endpointsContent(view: ModelView, name: string): Content {
+function endpointsContent(view: ModelView, name: string, place: Place): Content {
   const { backend, family } = parseEndpointsName(name)
-  const endpoints = [...view.endpoints(backend, family)].sort((a, b) => (a.address < b.address ? -1 : 1))
+  const endpoints = [...view.endpoints(backend, family, place)].sort((a, b) => (a.address < b.address ? -1 : 1))
   return { version: versionOf(canonicalJson(endpoints)), needs: NONE, objects: NONE, endpoints }
 }
 
@@ -99,12 +100,19 @@ export function createContents(view: ModelView): Contents {
   const known = new Map<string, Content | null>()
   const compute = (type: ResourceType, name: string, caller: Caller): Content | null => {
     if (type === 'DESTINATION') return destinationContent(view, name, caller)
-    return type === 'ENDPOINTS' ? endpointsContent(view, name) : workloadContent(view, name)
+    return type === 'ENDPOINTS' ? endpointsContent(view, name, placeOf(name, caller)) : workloadContent(view, name)
+  }
+  const placeOf = (name: string, { pod }: Caller) => view.placeOf(parseEndpointsName(name).backend, pod)
+  /** What of the caller makes a difference: its namespace for routes, and for endpoints its place, of those services that look at it. */
+  const aspectOf = (type: ResourceType, name: string, caller: Caller): string => {
+    if (type === 'DESTINATION') return caller.namespace
+    if (type === 'WORKLOAD') return ''
+    const { node, zone } = placeOf(name, caller)
+    return `${node} ${zone}`
   }
   return {
     of(type, name, caller) {
-      // Only destinations look different from different namespaces.
-      const key = `${type === 'DESTINATION' ? caller.namespace : ''} ${resourceKey({ type, name })}`
+      const key = `${aspectOf(type, name, caller)} ${resourceKey({ type, name })}`
       const found = known.get(key)
       if (found !== undefined) return found
       const content = compute(type, name, caller)

@@ -209,6 +209,31 @@ describe('a session', () => {
     expect(() => session.receive(message)).toThrow(expect.objectContaining({ code }))
   })
 
+  test('callers in one place share what is made for them, and those elsewhere get their own', () => {
+    const asked: string[] = []
+    const view: ModelView = {
+      ...mesh(),
+      placeOf: (_, pod) => ({ node: '', zone: pod === 'web-2' ? 'b' : 'a' }),
+      endpoints(_, family, { zone }) {
+        asked.push(`${family} ${zone}`)
+        return [endpoint(`10.77.0.${zone === 'a' ? 1 : 2}:80`)]
+      },
+    }
+    const contents = createContents(view)
+    const addressesFor = (pod: string) => {
+      const content = contents.of('ENDPOINTS', LIST, { namespace: 'shop', pod })
+      return content !== null && 'endpoints' in content ? content.endpoints.map(({ address }) => address) : []
+    }
+    expect(['web-0', 'web-1', 'web-2', 'web-0', 'web-2'].map(addressesFor)).toEqual([
+      ['10.77.0.1:80'],
+      ['10.77.0.1:80'],
+      ['10.77.0.2:80'],
+      ['10.77.0.1:80'],
+      ['10.77.0.2:80'],
+    ])
+    expect(asked).toEqual(['ipv4 a', 'ipv4 b'])
+  })
+
   test('counts a subscription that is made anew once', () => {
     const { subscribe } = startSession(mesh(), 1)
     for (let time = 0; time < 5; time++) subscribe(destination())

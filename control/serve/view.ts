@@ -1,6 +1,7 @@
 // What serving needs of the compiled model, and no more: tests hand in a few lines instead of a mesh.
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import type { DestinationConfig, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
+import type { Place } from '#shared/standalone/world.ts'
 
 export interface PodView {
   readonly namespace: string
@@ -14,7 +15,9 @@ export interface ModelView {
   pod(name: string): PodView | null
   /** null: not of the mesh. `key` is the formatted address. What is seen follows from the caller's namespace. */
   destination(key: string, callerNamespace: string): DestinationConfig | null
-  endpoints(backend: string, family: Family): readonly EndpointState[]
+  /** As much of where a pod is as the endpoints of a backend depend on: all callers for whom it is equal get the same. */
+  placeOf(backend: string, pod: string): Place
+  endpoints(backend: string, family: Family, place: Place): readonly EndpointState[]
   workload(pod: string): WorkloadConfig | null
   /** Objects that act on a workload beyond those a configuration names itself (MeshPolicy). */
   workloadObjects(pod: string): readonly ObjectRef[]

@@ -10,6 +10,7 @@ interface Container {
 }
 
 interface PodSpec {
+  readonly nodeName?: string
   readonly serviceAccountName?: string
   readonly hostNetwork?: boolean
   readonly containers?: readonly Container[]
@@ -41,6 +42,7 @@ export function readPod(object: KubeObject): WorldPod | undefined {
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true,
     terminating: deletionTimestamp !== undefined,
     isMeshed: !isOnNode && hasSidecar(spec),
+    ...(spec.nodeName && { node: spec.nodeName }),
     ports: portsOf(spec),
     annotations: own(annotations),
   }

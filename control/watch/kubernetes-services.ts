@@ -8,8 +8,9 @@ export interface KubeService {
   readonly resource: ServiceResource
   /** Virtual addresses; none for a headless service. */
   readonly addresses: readonly string[]
-  /** Fields that say something which does not happen yet, as "spec.internalTrafficPolicy: Local". */
-  readonly ignored: readonly string[]
+  /** Addresses from outside that lead to it too. */
+  readonly externalAddresses?: readonly string[]
+  readonly isLocalOnly?: boolean
 }
 
 interface ServiceSpec {
@@ -22,7 +23,12 @@ interface ServiceSpec {
   readonly sessionAffinity?: string
   readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } }
   readonly internalTrafficPolicy?: string
-  readonly trafficDistribution?: string
+  readonly externalIPs?: readonly string[]
+  readonly loadBalancerSourceRanges?: readonly string[]
+}
+
+interface ServiceStatus {
+  readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly ipMode?: string }[] }
 }
 
 /** undefined: an alias for a name outside the cluster, or a service without TCP. */
@@ -46,7 +52,8 @@ export function readService(object: KubeObject): KubeService | undefined {
       },
     },
     addresses: addresses.filter((address) => address !== 'None' && address !== ''),
-    ignored: ignoredIn(spec),
+    ...(spec.internalTrafficPolicy === 'Local' && { isLocalOnly: true }),
+    ...externalOf(spec, (object['status'] ?? {}) as ServiceStatus),
   }
 }
 
@@ -69,19 +76,21 @@ function readPort({ name, port, targetPort, appProtocol }: Omit<ServicePort, 'pr
   }
 }
 
-function ignoredIn({ internalTrafficPolicy, trafficDistribution }: ServiceSpec): readonly string[] {
-  const said: readonly (readonly [string, string | undefined, string | undefined])[] = [
-    ['internalTrafficPolicy', internalTrafficPolicy, 'Cluster'],
-    ['trafficDistribution', trafficDistribution, undefined],
-  ]
-  return said.flatMap(([field, value, usual]) =>
-    value === undefined || value === usual ? [] : [`spec.${field}: ${value}`],
-  )
+/** What the node would send to the service itself: not what a load balancer wants to see (ipMode Proxy), nor what it filters. */
+function externalOf({ externalIPs = [], loadBalancerSourceRanges = [] }: ServiceSpec, { loadBalancer }: ServiceStatus) {
+  const ingress = (loadBalancer?.ingress ?? []).filter(({ ipMode = 'VIP' }) => ipMode === 'VIP')
+  const balanced = loadBalancerSourceRanges.length > 0 ? [] : ingress.flatMap(({ ip = '' }) => (ip === '' ? [] : [ip]))
+  const externalAddresses = [...new Set([...balanced, ...externalIPs])]
+  return externalAddresses.length === 0 ? {} : { externalAddresses }
 }
 
 export interface KubeSlice extends WorldSlice {
   /** "shop/catalog" */
   readonly service: string
+}
+
+interface Hint {
+  readonly name: string
 }
 
 interface SliceEndpoint {
@@ -91,6 +100,8 @@ interface SliceEndpoint {
     readonly serving?: boolean | null
     readonly terminating?: boolean | null
   }
+  readonly nodeName?: string
+  readonly hints?: { readonly forNodes?: readonly Hint[] | null; readonly forZones?: readonly Hint[] | null }
   readonly targetRef?: { readonly kind?: string; readonly namespace?: string; readonly name?: string }
 }
 
@@ -110,7 +121,8 @@ export function readSlice(object: KubeObject): KubeSlice | undefined {
 }
 
 /** What is left out counts as yes for ready, as ready for serving and as no for terminating (EndpointConditions of discovery/v1). */
-function readEndpoint({ addresses, conditions = {}, targetRef }: SliceEndpoint, namespace: string): WorldEndpoint {
+function readEndpoint(endpoint: SliceEndpoint, namespace: string): WorldEndpoint {
+  const { addresses, conditions = {}, targetRef, nodeName } = endpoint
   const ready = conditions.ready ?? true
   return {
     addresses: addresses ?? [],
@@ -118,5 +130,13 @@ function readEndpoint({ addresses, conditions = {}, targetRef }: SliceEndpoint, 
     ready,
     serving: conditions.serving ?? ready,
     terminating: conditions.terminating ?? false,
+    ...(nodeName && { node: nodeName }),
+    ...hintsOf(endpoint),
   }
+}
+
+function hintsOf({ hints }: SliceEndpoint): Pick<WorldEndpoint, 'forNodes' | 'forZones'> {
+  const names = (list: readonly Hint[] | null | undefined) => (list ?? []).map(({ name }) => name)
+  const [forNodes, forZones] = [names(hints?.forNodes), names(hints?.forZones)]
+  return { ...(forNodes.length > 0 && { forNodes }), ...(forZones.length > 0 && { forZones }) }
 }

@@ -9,6 +9,8 @@ export interface KubeObjects {
   readonly services: ReadonlyMap<string, KubeService>
   readonly slices: ReadonlyMap<string, KubeSlice>
   readonly pods: ReadonlyMap<string, WorldPod>
+  /** Zones, by node. */
+  readonly zones: ReadonlyMap<string, string>
   readonly grants: ReadonlyMap<string, WorldGrant>
   /** Of each kind. */
   readonly documents: readonly ReadonlyMap<string, KubeDocument>[]
@@ -22,12 +24,12 @@ export interface MeshFacts {
 }
 
 export function toWorld(
-  { services, slices, pods, grants }: KubeObjects,
+  { services, slices, pods, zones, grants }: KubeObjects,
   { trustDomain, systemNamespace, controlService }: MeshFacts,
 ): World {
-  const known = [...services.values()].map(({ resource, addresses }) => {
+  const known = [...services.values()].map(({ resource, ...rest }) => {
     const { namespace, name } = resource.metadata
-    return { namespace, name, addresses }
+    return { namespace, name, ...rest }
   })
   const podList = [...pods.values()]
   return {
@@ -36,11 +38,15 @@ export function toWorld(
       trustDomain,
       systemNamespace,
       podCIDRs: rangesAround(podList.flatMap(({ addresses }) => addresses)),
-      serviceCIDRs: rangesAround(known.flatMap(({ addresses }) => addresses)),
+      serviceCIDRs: [
+        ...rangesAround(known.flatMap(({ addresses }) => addresses)),
+        ...singleRanges(known.flatMap(({ externalAddresses = [] }) => externalAddresses)),
+      ],
       gateways: services.get(`${systemNamespace}/${controlService}`)?.addresses ?? [],
     },
     services: known,
     pods: podList,
+    zones,
     grants: [...grants.values()],
     slices: Map.groupBy<string, WorldSlice>(slices.values(), (slice) => (slice as KubeSlice).service),
   }
@@ -63,6 +69,10 @@ function asLoaded({ resource }: KubeService): Loaded {
 export function rangesAround(addresses: readonly string[]): readonly string[] {
   return [...new Set(addresses.map(rangeAround))].sort()
 }
+
+/** What is around an address from outside is not ours. */
+const singleRanges = (addresses: readonly string[]) =>
+  [...new Set(addresses.map((address) => `${address}/${address.includes(':') ? 128 : 32}`))].sort()
 
 function rangeAround(address: string): string {
   if (!address.includes(':')) return `${address.slice(0, address.indexOf('.', address.indexOf('.') + 1))}.0.0/16`

@@ -2,6 +2,7 @@
 import { type KubeObject, keyOf } from '#shared/kube/objects.ts'
 import { compile, type Model } from '../model/compile.ts'
 import { readRoute } from './kubernetes-documents.ts'
+import { readZone } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { toDocuments, toWorld } from './kubernetes-world.ts'
@@ -12,11 +13,12 @@ export interface Objects {
   readonly services: readonly KubeObject[]
   readonly pods?: readonly KubeObject[]
   readonly slices?: readonly KubeObject[]
+  readonly nodes?: readonly KubeObject[]
   readonly routes?: readonly KubeObject[]
 }
 
 /** What is made of these objects, without an API server in between. */
-export function modelOf({ services, pods = [], slices = [], routes = [] }: Objects): Model {
+export function modelOf({ services, pods = [], slices = [], nodes = [], routes = [] }: Objects): Model {
   const read = <T>(objects: readonly KubeObject[], project: (object: KubeObject) => T | undefined) =>
     new Map(
       objects.flatMap((object) => {
@@ -28,6 +30,7 @@ export function modelOf({ services, pods = [], slices = [], routes = [] }: Objec
     services: read(services, readService),
     pods: read(pods, readPod),
     slices: read(slices, readSlice),
+    zones: read(nodes, readZone),
     grants: new Map(),
     documents: [read(routes, readRoute)],
   }
@@ -62,14 +65,27 @@ export const pod = (name: string, host: number, { spec = {}, metadata = {}, isRe
   },
 })
 
-type SliceEndpoint = { name?: string; host: string; conditions?: object }
-export const slice = (endpoints: readonly SliceEndpoint[], name = 'catalog-x'): KubeObject => ({
+export const node = (name: string, zone?: string): KubeObject => ({
+  metadata: { name, labels: zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone } },
+})
+
+const READY = { ready: true, serving: true, terminating: false }
+export interface SliceEndpoint {
+  readonly name?: string
+  readonly host: string
+  readonly conditions?: object
+  readonly node?: string
+  readonly hints?: object
+}
+export const slice = (endpoints: readonly SliceEndpoint[], name = 'catalog-x', port = 8080): KubeObject => ({
   metadata: { namespace: 'shop', name, labels: { 'kubernetes.io/service-name': 'catalog' } },
   addressType: 'IPv4',
-  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  endpoints: endpoints.map(({ name: of, host, conditions = { ready: true, serving: true, terminating: false } }) => ({
+  ports: [{ name: 'http', port, protocol: 'TCP' }],
+  endpoints: endpoints.map(({ name: of, host, conditions = READY, node: nodeName, hints }) => ({
     addresses: [host],
     conditions,
+    ...(nodeName !== undefined && { nodeName }),
+    ...(hints !== undefined && { hints }),
     ...(of !== undefined && { targetRef: { kind: 'Pod', namespace: 'shop', name: of } }),
   })),
 })

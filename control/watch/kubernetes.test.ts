@@ -7,7 +7,9 @@ import {
   type KubeKind,
   type KubeObject,
   MESH_POLICIES,
+  NODES,
   PODS,
+  pathOf,
   REFERENCE_GRANTS,
   SERVICES,
   TRAFFIC_POLICIES,
@@ -24,6 +26,7 @@ const KINDS: readonly KubeKind[] = [
   SERVICES,
   ENDPOINT_SLICES,
   PODS,
+  NODES,
   HTTP_ROUTES,
   REFERENCE_GRANTS,
   TRAFFIC_POLICIES,
@@ -87,22 +90,23 @@ test('a service is its slices: address, port and identity of each pod', async ()
   expect(model.workload('shop/catalog-0')?.ports).toEqual([{ port: 8080, protocol: 'http', service: 'shop/catalog' }])
 })
 
-test('nothing is known before every kind has been listed', async () => {
+test.each(KINDS)('nothing is known before every kind has been listed: $plural late', async (late) => {
   putShop()
-  api.refuse('GET /apis/discovery.k8s.io/v1/endpointslices', 403, 1)
+  api.refuse(`GET ${pathOf(late)}`, 403, 1)
   const told: (Model | undefined)[] = []
   const { model, failures } = start()
   model.subscribe((next) => told.push(next))
-  await api.until(() => api.watches(PODS) === 1 && api.watches(MESH_POLICIES) === 1)
-  expect(failures().join()).toContain('list endpointslices: 403')
+  await api.until(() => KINDS.every((kind) => kind === late || api.watches(kind) === 1))
+  await expect.poll(() => failures().join(), { interval: 5 }).toContain(`list ${late.plural}: 403`)
   await modelWhere(() => true)
   expect(told.map((next) => next && endpoints(next).length)).toEqual([2])
+  expect(api.watches(late)).toBe(1)
 })
 
 test('CRDs that are not installed hold nothing back', async () => {
   client.close()
   await api[Symbol.asyncDispose]()
-  await begin([SERVICES, ENDPOINT_SLICES, PODS])
+  await begin([SERVICES, ENDPOINT_SLICES, PODS, NODES])
   putShop()
   expect(endpoints(await modelWhere(() => true))).toHaveLength(2)
 })

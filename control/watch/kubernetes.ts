@@ -8,6 +8,7 @@ import {
   HTTP_ROUTES,
   type KubeKind,
   MESH_POLICIES,
+  NODES,
   PODS,
   REFERENCE_GRANTS,
   SERVICES,
@@ -20,6 +21,7 @@ import { type Watch, Watched } from '#shared/watch.ts'
 import { compile, describeFaults, type Model } from '../model/compile.ts'
 import { refusedStatuses } from '../model/refused.ts'
 import { type KubeDocument, readGrant, readPolicy, readRoute } from './kubernetes-documents.ts'
+import { readZone } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
@@ -75,6 +77,7 @@ function startInformers(options: WatchKubernetesOptions) {
     services: start(SERVICES, readService),
     slices: start(ENDPOINT_SLICES, readSlice),
     pods: start(PODS, readPod),
+    zones: start(NODES, readZone),
     grants: start(REFERENCE_GRANTS, readGrant),
     routes: start(HTTP_ROUTES, readRoute),
     trafficPolicies: start(TRAFFIC_POLICIES, readPolicy('TrafficPolicy')),
@@ -83,11 +86,12 @@ function startInformers(options: WatchKubernetesOptions) {
 }
 
 function objectsOf(informers: ReturnType<typeof startInformers>): KubeObjects {
-  const { services, slices, pods, grants, routes, trafficPolicies, meshPolicies } = informers
+  const { services, slices, pods, zones, grants, routes, trafficPolicies, meshPolicies } = informers
   return {
     services: services.objects.current,
     slices: slices.objects.current,
     pods: pods.objects.current,
+    zones: zones.objects.current,
     grants: grants.objects.current,
     documents: [routes, trafficPolicies, meshPolicies].map(({ objects }) => objects.current),
   }
@@ -117,7 +121,6 @@ class KubernetesKeeper {
   readonly problems = new Watched<readonly Problem[]>([])
   readonly documents = new Watched<readonly KubeDocument[]>([])
   readonly #options: WatchKubernetesOptions
-  #ignored = new Set<string>()
 
   constructor(options: WatchKubernetesOptions) {
     this.#options = options
@@ -131,7 +134,6 @@ class KubernetesKeeper {
     const model = { ...compiled, statuses: [...compiled.statuses, ...refusedStatuses(documents)] }
     this.#tellFaults(model)
     this.#tellProblems(documents.flatMap(({ problems }) => problems))
-    this.#tellIgnored(objects)
     const compileMs = Math.round(clock.now() - startedAt)
     if (this.model.current === undefined)
       log.info({ compileMs, pods: objects.pods.size, services: objects.services.size }, 'the cluster is known')
@@ -148,13 +150,5 @@ class KubernetesKeeper {
   #tellProblems(problems: readonly Problem[]): void {
     const text = (list: readonly Problem[]) => list.map(formatProblem).join('\n')
     if (text(problems) !== text(this.problems.current)) this.problems.set(problems)
-  }
-
-  #tellIgnored({ services }: KubeObjects): void {
-    const ignored = [...services].flatMap(([name, service]) =>
-      service.ignored.map((field) => `Service ${name}: ${field}`),
-    )
-    for (const one of ignored) if (!this.#ignored.has(one)) this.#options.log.warn(`${one} is not honoured yet`)
-    this.#ignored = new Set(ignored)
   }
 }

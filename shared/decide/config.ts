@@ -85,6 +85,8 @@ export interface RouteRule {
 export interface BackendConfig {
   readonly key: string
   readonly service: ServiceRef
+  /** internalTrafficPolicy: Local: its endpoints are those on the caller's node, of which there may be none. */
+  readonly isLocalOnly?: boolean
   readonly policy: BackendPolicy
 }
 

@@ -48,6 +48,7 @@ const kind = (group: string, version: string, plural: string, name: string, isNa
 })
 
 export const SERVICES = kind('', 'v1', 'services', 'Service')
+export const NODES = kind('', 'v1', 'nodes', 'Node', false)
 export const PODS = kind('', 'v1', 'pods', 'Pod')
 export const ENDPOINT_SLICES = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice')
 export const LEASES = kind('coordination.k8s.io', 'v1', 'leases', 'Lease')

@@ -17,8 +17,16 @@ export interface World {
   readonly pods: readonly WorldPod[]
   /** By service, "shop/catalog". Absent: endpoints follow from labels and readiness of pods. */
   readonly slices?: ReadonlyMap<string, readonly WorldSlice[]>
+  /** By the name of a node. Absent: there are no zones. */
+  readonly zones?: ReadonlyMap<string, string>
   /** Absent: nothing is granted. */
   readonly grants?: readonly WorldGrant[]
+}
+
+/** Where a pod is; empty where that is not known. */
+export interface Place {
+  readonly node: string
+  readonly zone: string
 }
 
 /** As of a ReferenceGrant: who of another namespace may refer to what is in this one. */
@@ -44,6 +52,10 @@ export interface WorldEndpoint {
   /** Like ready, said of terminating endpoints too. */
   readonly serving: boolean
   readonly terminating: boolean
+  readonly node?: string
+  /** The nodes and zones whose callers should come here. */
+  readonly forNodes?: readonly string[]
+  readonly forZones?: readonly string[]
 }
 
 export interface WorldService {
@@ -51,6 +63,10 @@ export interface WorldService {
   readonly name: string
   /** Virtual addresses, one per family. */
   readonly addresses: readonly string[]
+  /** Addresses outside the cluster's own ranges that lead to it too. */
+  readonly externalAddresses?: readonly string[]
+  /** internalTrafficPolicy: Local: callers get the endpoints on their own node only. */
+  readonly isLocalOnly?: boolean
 }
 
 export interface WorldPod {
@@ -65,6 +81,7 @@ export interface WorldPod {
   readonly terminating: boolean
   /** False: runs without a sidecar, dialled in clear. */
   readonly isMeshed: boolean
+  readonly node?: string
   /** Of a cluster's pod, which has no Workload that could say them. */
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[]
   readonly annotations?: Readonly<Record<string, string>>

@@ -89,6 +89,13 @@ export const FAULTS = {
     text: 'no endpoint is fit to serve',
     fix: 'Check that pods of the service are ready: `weft status`.',
   },
+  NO_LOCAL_ENDPOINT: {
+    status: 503,
+    grpc: 14,
+    retry: true,
+    text: 'no endpoint on the node of this pod, and the service has internalTrafficPolicy: Local',
+    fix: 'Run a pod of the service on each node that has callers (a DaemonSet), or set internalTrafficPolicy: Cluster.',
+  },
   CONNECT_FAILED: {
     status: 503,
     grpc: 14,

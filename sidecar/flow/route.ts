@@ -1,6 +1,6 @@
 // What a request was resolved to: made when configuration arrives, shared by all requests that match.
 import type { Decision, RequestFacts, RequestPolicy } from '#shared/decide/config.ts'
-import type { FlowError } from './error.ts'
+import type { FaultCode, FlowError } from './error.ts'
 import type { Step } from './exchange.ts'
 import type { HttpClientConnection } from './stream.ts'
 import type { Endpoint, Lease } from './upstream.ts'
@@ -8,6 +8,8 @@ import type { Endpoint, Lease } from './upstream.ts'
 /** The endpoints of one backend with their connections. */
 export interface UpstreamGroup {
   lease(hash: number, tried: readonly Endpoint[]): Lease | undefined
+  /** Why there is none to lease; absent: NO_ENDPOINT. */
+  readonly emptyFault?: FaultCode
   /** Calls done at once when an idle connection exists. Returns the way to cancel. */
   acquire(endpoint: Endpoint, done: AcquireDone): () => void
 }

@@ -184,7 +184,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
       hash,
       this.attempts.map((attempt) => attempt.lease.endpoint),
     )
-    if (group == null || lease === undefined) return this.fail('NO_ENDPOINT')
+    if (group == null || lease === undefined) return this.fail(group?.emptyFault ?? 'NO_ENDPOINT')
     const attempt = new UpstreamHalf(this, lease, this.context.clock.now())
     this.attempts.push(attempt)
     this.#current = attempt

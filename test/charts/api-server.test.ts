@@ -138,6 +138,7 @@ test.each([
     [
       'watch endpointslices.discovery.k8s.io -A',
       'list pods -A',
+      'watch nodes',
       'watch trafficpolicies.weft.dev -A',
       'patch trafficpolicies.weft.dev/one --subresource=status -n shop',
       'update leases.coordination.k8s.io/weft-control-status -n weft-system',
@@ -148,6 +149,7 @@ test.each([
       'patch trafficpolicies.weft.dev/one -n shop',
       'patch httproutes.gateway.networking.k8s.io/one -n shop',
       'create pods -n shop',
+      'patch nodes/one',
       'delete services -n shop',
       'create tokenreviews.authentication.k8s.io',
       'create serviceaccounts/web --subresource=token -n shop',

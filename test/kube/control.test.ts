@@ -1,7 +1,6 @@
 // Control on a real API server, as the service account and with the rules of the chart: from objects to what a sidecar is told, and
 // back into the status of the objects.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseAllDocuments } from 'yaml'
 import { systemClock } from '#shared/clock.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
@@ -10,9 +9,7 @@ import { HTTP_ROUTES, type KubeKind, type KubeObject, PODS, SERVICES, TRAFFIC_PO
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
-import { WEFT_NAMESPACE, weftFiles } from '../../cli/install/charts.ts'
-import { renderChart } from '../../cli/install/render.ts'
-import { defaultValues } from '../../cli/install/values-file.ts'
+import { WEFT_NAMESPACE } from '../../cli/install/charts.ts'
 import { readControlConfig } from '../../control/config.ts'
 import type { Model } from '../../control/model/compile.ts'
 import { createSidecars } from '../../control/serve/sidecars.ts'
@@ -20,6 +17,7 @@ import { openSource } from '../../control/source.ts'
 import { startStatusWriter } from '../../control/status-writer/writer.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
 import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
+import { grantAsChart } from '../support/chart-rules.ts'
 import { createNamespace, createReadyPod, createService, putSlice } from '../support/cluster-objects.ts'
 import { eventually, startControl, startSidecar, TRUST_DOMAIN, untilTrue } from '../support/discovery.ts'
 import { createTestAuthority } from '../support/svid.ts'
@@ -30,25 +28,6 @@ const hurried = {
   ...systemClock,
   now: () => systemClock.now() * 10,
   after: (ms: number, run: () => void) => systemClock.after(ms / 10, run),
-}
-
-/** The rules of control as the chart has them. */
-async function grantAsChart(client: KubeClient): Promise<void> {
-  const release = { name: 'weft', namespace: WEFT_NAMESPACE }
-  const text = renderChart('weft', weftFiles(), release, defaultValues())
-  const documents = parseAllDocuments(text).map((document) => document.toJS() as KubeObject | null)
-  for (const document of documents) {
-    if (document?.apiVersion !== 'rbac.authorization.k8s.io/v1' || document.metadata.name !== 'weft-control') continue
-    const kind = document.kind ?? ''
-    const of: KubeKind = {
-      group: 'rbac.authorization.k8s.io',
-      version: 'v1',
-      plural: `${kind.toLowerCase()}s`,
-      kind,
-      isNamespaced: !kind.startsWith('Cluster'),
-    }
-    await client.create(of, document)
-  }
 }
 
 describe('control on a real API server', () => {

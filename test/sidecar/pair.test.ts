@@ -174,6 +174,28 @@ describe('other protocols through two sidecars', () => {
   })
 })
 
+describe('a service with internalTrafficPolicy: Local that has no endpoint on this node', () => {
+  const service = { namespace: 'shop', name: 'catalog', port: 8080 }
+  const policy = { algorithm: 'RoundRobin', connectTimeoutMs: 5000, consecutiveFailures: 5, from: [] } as const
+  const backends = [{ key: 'shop/catalog:8080', service, isLocalOnly: true, policy }]
+
+  test('answers requests with the reason', async () => {
+    const pair = await pairFor({ application: await httpApp(() => 'hi'), config: { backends } })
+    pair.endpoints.set([])
+    const response = await call(pair, '/')
+    expect([response.status, response.headers.get('x-weft-reason')]).toEqual([503, 'NO_LOCAL_ENDPOINT'])
+  })
+
+  test('ends bytes with the reason', async () => {
+    const application = await tcpApp((socket) => socket.end('hi'))
+    const pair = await pairFor({ application, config: { protocol: 'opaque', backends } })
+    pair.endpoints.set([])
+    const socket = tcpTo(pair.port)
+    await new Promise((resolve) => socket.once('close', resolve))
+    expect(pair.events.client).toMatchObject([{ kind: 'connection', reason: 'NO_LOCAL_ENDPOINT' }])
+  })
+})
+
 describe('a server that is Strict', () => {
   test('refuses bytes without mutual TLS and the application sees nothing', async () => {
     let isReached = false

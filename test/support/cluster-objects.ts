@@ -31,6 +31,7 @@ export interface ReadyPod {
   readonly app: string
   readonly address: string
   readonly serviceAccount?: string
+  readonly node?: string
 }
 
 /** With a sidecar, running and ready, as a kubelet would say. */
@@ -45,7 +46,7 @@ export async function createReadyPod(
     metadata: { namespace, name, labels: { app: pod.app } },
     spec: {
       // A pod that has a node is deleted when that node's kubelet says that it has ended, which here is never.
-      nodeName: 'mesh-node',
+      nodeName: pod.node ?? 'mesh-node',
       serviceAccountName: pod.serviceAccount ?? pod.app,
       automountServiceAccountToken: false,
       initContainers: [{ name: 'weft-proxy', image, restartPolicy: 'Always' }],

@@ -84,6 +84,7 @@ export function mesh(
     ranges: change.ranges ?? ['10.77.0.0/16', '10.96.0.0/16'],
     pod: (name) => (/^(web)-\d+$/.test(name) ? { namespace: 'shop', serviceAccount: 'web' } : null),
     destination: (key) => destinations[key] ?? null,
+    placeOf: () => ({ node: '', zone: '' }),
     endpoints: (backend, family) => (family === 'ipv4' ? (endpoints[backend] ?? []) : []),
     workload: () => change.workload ?? workloadConfig(),
     workloadObjects: () => [],

@@ -15,7 +15,7 @@ import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './
 
 const READ = ['get', 'list', 'watch']
 const EVERYWHERE: readonly Rule[] = [
-  { apiGroups: [''], resources: ['services', 'pods', 'namespaces', 'serviceaccounts'], verbs: READ },
+  { apiGroups: [''], resources: ['services', 'pods', 'nodes', 'namespaces', 'serviceaccounts'], verbs: READ },
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
   {
     apiGroups: ['gateway.networking.k8s.io'],
