@@ -6,6 +6,7 @@ import { systemClock } from '#shared/clock.ts'
 import { Watched } from '#shared/watch.ts'
 import { createHealthTracker } from '../../sidecar/balance/health.ts'
 import { createPool } from '../../sidecar/balance/pool.ts'
+import { AffinityMemory, type SessionAffinity } from '../../sidecar/balance/session-affinity.ts'
 import { createBreaker } from '../../sidecar/policy/breaker.ts'
 import { createRetryBudget } from '../../sidecar/policy/retry-budget.ts'
 
@@ -29,7 +30,12 @@ async function measure(name: string, times: number, run: () => void): Promise<vo
   console.log(`${name.padEnd(44)} ${(nanoseconds[ROUNDS >> 1] as number).toFixed(0).padStart(6)} ns`)
 }
 
-function createPoolOf(count: number, algorithm: 'RoundRobin' | 'LeastRequest', weightOf: (index: number) => number) {
+function createPoolOf(
+  count: number,
+  algorithm: 'RoundRobin' | 'LeastRequest',
+  weightOf: (index: number) => number,
+  affinity: SessionAffinity | null = null,
+) {
   const endpoints = Array.from({ length: count }, (_, index): Endpoint => {
     return { address: { host: '10.0.0.1', port: index + 1 }, weight: weightOf(index), identity: null, pod: 'p' }
   })
@@ -38,7 +44,7 @@ function createPoolOf(count: number, algorithm: 'RoundRobin' | 'LeastRequest', w
     endpoints: new Watched(endpoints),
     policy: { algorithm },
     health,
-    affinity: null,
+    affinity,
     random: Math.random,
   })
 }
@@ -53,6 +59,10 @@ for (const algorithm of ['RoundRobin', 'LeastRequest'] as const) {
     await measure(`lease + done, ${algorithm}, ${label}`, 1_000_000, () => pool.lease(0, [])?.done(OK))
   }
 }
+
+const affinity = { memory: new AffinityMemory(), timeoutMs: 60_000, clock: systemClock }
+const sticky = createPoolOf(1000, 'LeastRequest', () => 1, affinity)
+await measure('lease + done, session affinity, 1000', 1_000_000, () => sticky.lease(0, [])?.done(OK))
 
 const deadlines = new Deadlines<object>(5_000, systemClock, () => {})
 const items = Array.from({ length: 1000 }, () => ({}))

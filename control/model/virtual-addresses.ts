@@ -27,10 +27,11 @@ export function virtualAddresses(
     return service === undefined ? [] : [{ entry, service }]
   })
   for (const { entry, service } of known) add(service, entry.addresses)
-  const given = new Set([...world.services, ...world.pods].flatMap(({ addresses }) => addresses.map(canonicalHost)))
   const claiming = known
     .filter(({ entry }) => entry.externalAddresses !== undefined)
     .sort((a, b) => compareText(ageOf(a.service), ageOf(b.service)) || compareText(nameOf(a.entry), nameOf(b.entry)))
+  if (claiming.length === 0) return found
+  const given = new Set([...world.services, ...world.pods].flatMap(({ addresses }) => addresses.map(canonicalHost)))
   for (const { entry, service } of claiming) {
     const claimed = entry.externalAddresses ?? []
     add(

@@ -62,12 +62,14 @@ describe('where a caller is', () => {
 
   test('trafficDistribution: PreferClose and PreferSameZone keep to the zone, as the hints of the slices say', () => {
     const hints = (zone: string) => ({ forZones: [{ name: zone }] })
+    // The field itself is for the controller of EndpointSlices; whoever else gives hints is followed alike.
     const model = clusterOf({ trafficDistribution: 'PreferClose' }, [
       endpoint(1, hints('a')),
       endpoint(2, hints('a')),
       endpoint(3, hints('b')),
     ])
     expect(seen(model)).toEqual(['11 12', '11 12', '13', '11 12 13'])
+    expect(seen(clusterOf({}, [endpoint(1, hints('a')), endpoint(3, hints('b'))]))).toEqual(['11', '11', '13', '11 13'])
     // Callers of one zone share what is made for them.
     expect(model.placeOf(CATALOG, 'shop/c1')).toEqual(model.placeOf(CATALOG, 'shop/c2'))
   })
@@ -155,6 +157,22 @@ describe('addresses of a service', () => {
     expect(leadsTo(both({}, { ip: '203.0.113.5', ipMode: 'Proxy' }), '203.0.113.5:80')).toBeNull()
     const filtered = both({ loadBalancerSourceRanges: ['192.0.2.0/24'] }, { ip: '203.0.113.5' })
     expect(leadsTo(filtered, '203.0.113.5:80')).toBeNull()
+  })
+
+  test('a NodePort leads nowhere from inside, nor does a service of UDP alone or an alias for a name', () => {
+    const ports = [{ name: 'http', port: 80, nodePort: 30_080, targetPort: 'web' }]
+    const withAddress = { ...node('n1', 'a'), status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } }
+    const udp = service({ ...at('10.96.0.8'), ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] }, 'dns')
+    const alias = service({ type: 'ExternalName', externalName: 'example.com', ...at('10.96.0.9') }, 'alias')
+    const model = modelOf({
+      services: [service({ type: 'NodePort', ports }), udp, alias],
+      pods,
+      slices,
+      nodes: [withAddress],
+    })
+    expect(leadsTo(model, '10.96.0.7:80')).toBe('catalog')
+    for (const address of ['192.0.2.1:30080', '10.96.0.7:30080', '10.96.0.8:53', '10.96.0.9:80'])
+      expect(leadsTo(model, address), address).toBeNull()
   })
 
   test('nobody claims the address of another service or of a pod; of two that claim one address the older has it', () => {
