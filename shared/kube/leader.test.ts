@@ -21,13 +21,14 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-function candidate(identity: string) {
+function candidate(identity: string, address = '') {
   const clock = new ManualClock()
   const leader = startLeader({
     client,
     namespace: 'weft-system',
     name: 'x',
     identity,
+    address,
     clock,
     random: () => 0,
     log: silentLog,
@@ -130,4 +131,32 @@ test('a lease that is given back is free at once', async () => {
   const other = candidate('other')
   await pass(other.clock, 1000)
   expect(other.leader.isLeader.current).toBe(true)
+})
+
+test('every candidate sees who holds the lease and where that one is', async () => {
+  const one = candidate('one', '10.0.0.1:15010')
+  await pass(one.clock, 1000)
+  const other = candidate('other', '10.0.0.2:15010')
+  await pass(other.clock, 1000)
+  const expected = { identity: 'one', address: '10.0.0.1:15010' }
+  expect(one.leader.holder.current).toEqual(expected)
+  expect(other.leader.holder.current).toEqual(expected)
+  await one.leader.close()
+  expect(one.leader.holder.current).toBeNull()
+  await pass(other.clock, 3000)
+  expect(other.leader.holder.current).toEqual({ identity: 'other', address: '10.0.0.2:15010' })
+  expect([one.leader.isSuccessor, other.leader.isSuccessor]).toEqual([false, true])
+})
+
+test('who has resigned takes no lease any more and still sees who holds it', async () => {
+  const one = candidate('one')
+  await pass(one.clock, 1000)
+  await one.leader.resign()
+  expect(specOf()).toMatchObject({ holderIdentity: '' })
+  await pass(one.clock, 5000)
+  expect(one.leader.isLeader.current).toBe(false)
+  const other = candidate('other', '10.0.0.2:15010')
+  await pass(other.clock, 1000)
+  await pass(one.clock, 3000)
+  expect(one.leader.holder.current).toEqual({ identity: 'other', address: '10.0.0.2:15010' })
 })

@@ -14,6 +14,8 @@ export interface LeaderOptions {
   readonly name: string
   /** Of this replica: its pod's name. */
   readonly identity: string
+  /** Where other replicas reach this one while it holds the lease, "10.0.0.7:15010"; empty: nowhere. */
+  readonly address?: string
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
@@ -22,8 +24,20 @@ export interface LeaderOptions {
 export interface Leader {
   /** Turns false before another may turn true. */
   readonly isLeader: Watch<boolean>
-  /** Gives the lease back, so that another need not wait for its end. */
+  /** As last seen, this replica too; null: nobody. */
+  readonly holder: Watch<LeaseHolder | null>
+  /** Whether there was a lease before this replica took it, so that somebody, or an earlier run of it, may have led a moment ago. */
+  readonly isSuccessor: boolean
+  /** Gives the lease back, so that another need not wait for its end, and from then on only looks who holds it. */
+  resign(): Promise<void>
+  /** Resigns and looks no more. */
   close(): Promise<void>
+}
+
+export interface LeaseHolder {
+  readonly identity: string
+  /** Empty: it does not say. */
+  readonly address: string
 }
 
 interface LeaseSpec {
@@ -34,6 +48,8 @@ interface LeaseSpec {
   readonly leaseTransitions?: number
 }
 
+/** On the lease itself: who may write that is believed, and every candidate reads it anyway. */
+const ADDRESS = 'weft.dev/address'
 const DURATION_SECONDS = 15
 /** Who could not renew for this long lets go, before others may take over. */
 const RENEW_DEADLINE_MS = 10_000
@@ -42,15 +58,18 @@ const RETRY_MS = 2_000
 export function startLeader(options: LeaderOptions): Leader {
   const candidate = new Candidate(options)
   candidate.start()
-  return { isLeader: candidate.isLeader, close: () => candidate.close() }
+  return candidate
 }
 
-class Candidate {
+class Candidate implements Leader {
   readonly isLeader = new Watched(false)
+  readonly holder = new Watched<LeaseHolder | null>(null)
+  isSuccessor = false
   readonly #options: LeaderOptions
   #cancel = () => {}
   #cancelDeadline = () => {}
   #isClosed = false
+  #hasResigned = false
   #running: Promise<void> = Promise.resolve()
   /** The lease as last seen to change, and when that was here. */
   #seen = { version: '', at: 0 }
@@ -67,16 +86,21 @@ class Candidate {
     })
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#cancel()
+  async resign(): Promise<void> {
+    this.#hasResigned = true
     await this.#running
     this.#cancelDeadline()
     if (!this.isLeader.current) return
-    this.isLeader.set(false)
+    this.#stepDown()
     await this.#release().catch((error: unknown) =>
       this.#options.log.warn({ err: error }, 'could not give the lease back'),
     )
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancel()
+    await this.resign()
   }
 
   async #try(): Promise<void> {
@@ -93,18 +117,24 @@ class Candidate {
 
   /** The deadline counts from before the request: the server may have written at its very start. */
   #hold(since: number): void {
-    const { clock, log } = this.#options
+    const { clock, log, identity, address = '' } = this.#options
     this.#cancelDeadline()
     const leftMs = RENEW_DEADLINE_MS - (clock.now() - since)
     this.#cancelDeadline = clock.after(leftMs, () => this.#letGo('the lease could not be renewed'))
     if (!this.isLeader.current) log.info('this replica writes status from now on')
+    this.#see({ identity, address })
     this.isLeader.set(true)
   }
 
   #letGo(why: string): void {
     this.#cancelDeadline()
     if (this.isLeader.current) this.#options.log.warn({ why }, 'this replica no longer writes status')
+    this.#stepDown()
+  }
+
+  #stepDown(): void {
     this.isLeader.set(false)
+    if (this.holder.current?.identity === this.#options.identity) this.holder.set(null)
   }
 
   async #takeOrRenew(): Promise<boolean> {
@@ -114,19 +144,31 @@ class Candidate {
       throw error
     })
     if (lease === null) {
-      await client.create(LEASES, { metadata: this.#name(), spec: this.#specAfter({}) })
+      if (this.#hasResigned) return false
+      await client.create(LEASES, this.#leaseWith(null, this.#specAfter({})))
       return true
     }
     const spec = (lease['spec'] ?? {}) as LeaseSpec
-    if (!this.#mayTake(lease, spec)) return false
+    if (!this.#mayTake(lease, spec)) {
+      this.#see({ identity: spec.holderIdentity ?? '', address: lease.metadata.annotations?.[ADDRESS] ?? '' })
+      return false
+    }
     await client.replace(LEASES, this.#leaseWith(lease, this.#specAfter(spec)))
+    if (!this.isLeader.current) this.isSuccessor = true
     return true
+  }
+
+  #see(next: LeaseHolder): void {
+    const { current } = this.holder
+    const isSame = current?.identity === next.identity && current.address === next.address
+    if (!isSame) this.holder.set(next.identity === '' ? null : next)
   }
 
   #mayTake(lease: KubeObject, spec: LeaseSpec): boolean {
     const { clock, identity } = this.#options
     const version = lease.metadata.resourceVersion ?? ''
     if (version !== this.#seen.version) this.#seen = { version, at: clock.now() }
+    if (this.#hasResigned) return false
     if (!spec.holderIdentity || spec.holderIdentity === identity) return true
     return clock.now() - this.#seen.at >= (spec.leaseDurationSeconds ?? DURATION_SECONDS) * 1000
   }
@@ -144,9 +186,12 @@ class Candidate {
     }
   }
 
-  #leaseWith(lease: KubeObject, spec: object): KubeObject {
-    const { resourceVersion } = lease.metadata
-    return { metadata: { ...this.#name(), ...(resourceVersion !== undefined && { resourceVersion }) }, spec }
+  /** null: there is none yet. */
+  #leaseWith(lease: KubeObject | null, spec: object): KubeObject {
+    const resourceVersion = lease?.metadata.resourceVersion
+    const annotations = { ...lease?.metadata.annotations, [ADDRESS]: this.#options.address ?? '' }
+    const metadata = { ...this.#name(), annotations, ...(resourceVersion !== undefined && { resourceVersion }) }
+    return { metadata, spec }
   }
 
   async #release(): Promise<void> {
