@@ -22,6 +22,11 @@ export interface ControlStatus {
       readonly conditions: readonly { type: string; status: boolean; reason: string; message: string }[]
     }[]
   }[]
+  /** Whose sidecars `objects` are about; null: control has only just begun. */
+  readonly counted:
+    | { readonly scope: 'mesh'; readonly missing: readonly string[] }
+    | { readonly scope: 'replica'; readonly replica: string; readonly leader: string | null }
+    | null
   readonly sidecars: readonly { readonly pod: string; readonly connectedAt: string; readonly subscriptions: number }[]
 }
 

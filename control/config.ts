@@ -1,7 +1,7 @@
 // Every setting of control with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type Address, parseAddress } from '#shared/address.ts'
 import { MESH_NAMESPACE } from '#shared/resources/mesh-policy.ts'
-import { list, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+import { list, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
 
 const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
   variable,
@@ -37,6 +37,11 @@ export const SETTINGS = {
     'The Service of control there; sidecars send their spans to it.',
   ),
   replica: text('WEFT_POD_NAME', '', "What this replica calls itself; empty: the host's name, which is its pod's."),
+  podAddresses: list(
+    'WEFT_POD_ADDRESSES',
+    '',
+    'Addresses of this pod, at the first of which the other replicas reach it; empty: where it listens.',
+  ),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),
   otlpGrpcListen: addresses('WEFT_OTLP_GRPC_LISTEN', '127.0.0.1:4317', 'Where spans come in by gRPC; empty: nowhere.'),
@@ -56,6 +61,11 @@ export const SETTINGS = {
   bundleFile: text('WEFT_BUNDLE_FILE', '/run/weft/bundle.pem', 'The trust bundle, PEM; read again when it changes.'),
   tokenFile: text('WEFT_TOKEN_FILE', '/run/weft/token', 'The token that proves control to the authority.'),
   stateDir: text('WEFT_STATE_DIR', '/run/weft/control', 'Where key and certificate rest between restarts (0700).'),
+  drainTimeoutMs: milliseconds(
+    'WEFT_DRAIN_TIMEOUT',
+    '0s',
+    'How long sidecars get at SIGTERM to go to another replica, spread over that time.',
+  ),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
 }
 

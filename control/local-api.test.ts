@@ -34,7 +34,8 @@ beforeEach(async () => {
   await files.refresh()
   const store = createConfigStore({ configFiles, ...files })
   const identity = new Watched(undefined)
-  const status = () => describeStatus({ ...files, identity, ring, sidecars: createSidecars() })
+  const count = { standings: [], counted: { scope: 'mesh', missing: [] } } as const
+  const status = () => describeStatus({ ...files, identity, ring, sidecars: createSidecars(), ...count })
   parts = { store, status, ring, model: files.model }
   api = await startLocalApi(socketPath, parts)
 })
@@ -66,6 +67,7 @@ describe('the local API', () => {
       identity: null,
       problems: [expect.stringContaining('want "Service"')],
       objects: [{ object: 'Service shop/catalog', applied: 0, of: 0 }],
+      counted: { scope: 'mesh', missing: [] },
       sidecars: [],
     })
   })

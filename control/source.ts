@@ -8,7 +8,8 @@ import type { Watch } from '#shared/watch.ts'
 import { type ConfigStore, createConfigStore } from './apply.ts'
 import type { ControlConfig } from './config.ts'
 import type { Model } from './model/compile.ts'
-import type { Sidecars } from './serve/sidecars.ts'
+import { type Counted, createReplicas, type Replicas, type ReplicasStart } from './replicas/replicas.ts'
+import type { ObjectStanding } from './serve/standings.ts'
 import type { ControlParts } from './start.ts'
 import { startStatusWriter } from './status-writer/writer.ts'
 import { watchFiles } from './watch/files.ts'
@@ -18,8 +19,18 @@ export interface Source {
   readonly model: Watch<Model | undefined>
   readonly problems: Watch<readonly Problem[]>
   readonly store: ConfigStore
+  /** Where there may be several replicas of control. */
+  readonly replicas?: Replicas
   /** Begins to tell the objects themselves what became of them, where they can be told. */
-  report(sidecars: Sidecars): void
+  report(start: ReplicasStart): Reporting
+  close(): Promise<void>
+}
+
+export interface Reporting {
+  /** How far each object has come, and whose sidecars that is about. */
+  known(): { readonly standings: readonly ObjectStanding[]; readonly counted: Counted }
+  /** Writes no more; the sidecars that are still here are told to who writes now. */
+  resign(): Promise<void>
   close(): Promise<void>
 }
 
@@ -30,7 +41,13 @@ export async function openSource(config: ControlConfig, parts: ControlParts): Pr
 function openFiles(config: ControlConfig, parts: ControlParts): Source {
   const { model, problems, refresh, close } = watchFiles({ ...parts, ...config })
   const store = createConfigStore({ ...config, model, refresh })
-  return { model, problems, store, report: () => {}, close: async () => close() }
+  const nothing = async () => {}
+  const report = ({ sidecars }: ReplicasStart): Reporting => ({
+    known: () => ({ standings: sidecars.objects(), counted: { scope: 'mesh', missing: [] } }),
+    resign: nothing,
+    close: nothing,
+  })
+  return { model, problems, store, report, close: async () => close() }
 }
 
 async function openKubernetes(config: ControlConfig, parts: ControlParts): Promise<Source> {
@@ -38,23 +55,25 @@ async function openKubernetes(config: ControlConfig, parts: ControlParts): Promi
   const client: KubeClient = createKubeClient({ connection, clock: parts.clock, userAgent: 'weft-control' })
   const { trustDomain, systemNamespace, controlService } = config
   const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService })
-  let stopWriting = async () => {}
+  const replica = config.replica || hostname()
+  const replicas = createReplicas({ ...parts, ...config, ...watch, client, replica })
   return {
     ...watch,
     store: clusterStore,
-    report(sidecars) {
-      const replica = config.replica || hostname()
-      stopWriting = startStatusWriter({
-        ...parts,
-        ...watch,
-        client,
-        sidecars,
-        namespace: systemNamespace,
-        replica,
-      }).close
+    replicas,
+    report(start) {
+      const running = replicas.start(start)
+      const writer = startStatusWriter({ ...parts, ...watch, ...running, client })
+      return {
+        known: () => running.known(),
+        async resign() {
+          await writer.close()
+          await running.leader.resign()
+        },
+        close: () => running.close(),
+      }
     },
     async close() {
-      await stopWriting()
       watch.close()
       client.close()
     },

@@ -1,5 +1,5 @@
 // Joins the parts of control: files or a cluster -> model -> discovery; spans -> ring; and the local API that tells of them all.
-import { formatAddress } from '#shared/address.ts'
+import { type Address, formatAddress } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createSvidSource, type SvidSource } from '#shared/identity/svid-client.ts'
@@ -7,7 +7,7 @@ import type { Log } from '#shared/log.ts'
 import type { ControlConfig } from './config.ts'
 import { startLocalApi } from './local-api.ts'
 import { createDiscoveryServer } from './serve/server.ts'
-import { openSource } from './source.ts'
+import { openSource, type Reporting } from './source.ts'
 import { describeStatus } from './status.ts'
 import { startGrpcReceiver } from './traces/grpc-receiver.ts'
 import { startHttpReceiver } from './traces/http-receiver.ts'
@@ -59,15 +59,29 @@ async function open(
   const svid = startIdentity(config, parts)
   onClose(() => svid.close())
   const { identity } = svid
-  const discovery = createDiscoveryServer({ ...parts, ...config, model, identity, software: SOFTWARE })
-  onClose(discovery.close)
+  let reporting: Reporting | null = null
+  // While sidecars go elsewhere those that are still here are reported to who counts them now.
+  onClose(() => reporting?.close())
+  const discovery = createDiscoveryServer({ ...parts, ...config, ...source, identity, software: SOFTWARE })
+  onClose(() => discovery.close(config.drainTimeoutMs))
   const { sidecars } = discovery
-  source.report(sidecars)
-  const status = () => describeStatus({ model, problems, identity, ring, sidecars })
+  const known = () => reporting?.known() ?? { standings: sidecars.objects(), counted: null }
+  const status = () => describeStatus({ model, problems, identity, ring, sidecars, ...known() })
   const api = await startLocalApi(config.socket, { store, status, ring, model })
   onClose(api.close)
-  for (const address of config.listen) await discovery.listen(address)
-  log.info({ listen: config.listen.map(formatAddress) }, 'discovery is served')
+  const bound: Address[] = []
+  for (const address of config.listen) bound.push(await discovery.listen(address))
+  reporting = source.report({ sidecars, identity, address: reachedAt(config, bound) })
+  onClose(reporting.resign)
+  log.info({ listen: bound.map(formatAddress) }, 'discovery is served')
+}
+
+/** By other replicas; empty: not at all. */
+function reachedAt({ podAddresses }: ControlConfig, bound: readonly Address[]): string {
+  const [first] = bound
+  if (first === undefined) return ''
+  const host = podAddresses[0] ?? first.host
+  return host === '::' || host === '0.0.0.0' ? '' : formatAddress({ host, port: first.port })
 }
 
 function startIdentity(config: ControlConfig, parts: ControlParts): SvidSource {

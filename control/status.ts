@@ -4,7 +4,9 @@ import { formatProblem, type Problem } from '#shared/resources/problem.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { Model } from './model/compile.ts'
 import { type Condition, describeRef } from './model/status.ts'
-import type { ObjectStanding, SidecarStatus, Sidecars } from './serve/sidecars.ts'
+import type { Counted } from './replicas/replicas.ts'
+import type { SidecarStatus, Sidecars } from './serve/sidecars.ts'
+import type { ObjectStanding } from './serve/standings.ts'
 import type { TraceRing } from './traces/ring.ts'
 
 export interface StatusParts {
@@ -13,6 +15,9 @@ export interface StatusParts {
   readonly identity: Watch<SvidIdentity | undefined>
   readonly sidecars: Sidecars
   readonly ring: TraceRing
+  readonly standings: readonly ObjectStanding[]
+  /** null: not known yet. */
+  readonly counted: Counted | null
 }
 
 export interface ObjectReport extends Omit<ObjectStanding, 'object'> {
@@ -28,6 +33,9 @@ export interface StatusReport {
   /** A line each. While there are any, the last good configuration stays in force. */
   readonly problems: readonly string[]
   readonly objects: readonly ObjectReport[]
+  /** Whose sidecars the counts of `objects` are about: of the mesh, or of this replica alone, and then who counts them all. */
+  readonly counted: Counted | null
+  /** Those that are connected to this replica. */
   readonly sidecars: readonly SidecarStatus[]
   readonly traces: { readonly spans: number; readonly sizeBytes: number }
 }
@@ -39,7 +47,8 @@ export function describeStatus(parts: StatusParts): StatusReport {
     mesh: model?.world.mesh.name ?? null,
     identity: identity === undefined ? null : { id: identity.id, expiresAt: identity.expiresAt.toISOString() },
     problems: parts.problems.current.map(formatProblem),
-    objects: model === undefined ? [] : describeObjects(model, parts.sidecars.objects()),
+    objects: model === undefined ? [] : describeObjects(model, parts.standings),
+    counted: parts.counted,
     sidecars: parts.sidecars.statuses(),
     traces: { spans: parts.ring.spanCount, sizeBytes: parts.ring.sizeBytes },
   }

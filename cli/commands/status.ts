@@ -146,6 +146,7 @@ function configurationMistakes({ control, controlError }: Report): string[] {
   const objects = control?.objects ?? []
   return [
     ...(control?.problems ?? []),
+    ...whoseCount(control),
     ...objects.flatMap(({ object, ancestors }) =>
       ancestors.flatMap(({ conditions }) =>
         conditions.filter(({ status }) => !status).map(({ reason, message }) => `${object}: ${reason}: ${message}`),
@@ -160,4 +161,15 @@ function configurationMistakes({ control, controlError }: Report): string[] {
         ({ object, applied, of, lagging }) => `${object}: applied by ${applied} of ${of}; not by ${lagging.join(', ')}`,
       ),
   ]
+}
+
+/** Where several replicas of control serve a mesh, one counts the sidecars of all. */
+function whoseCount(control: ControlStatus | null): readonly string[] {
+  const counted = control?.counted ?? null
+  if (counted?.scope === 'replica') {
+    const who = counted.leader === null ? 'nobody yet' : counted.leader
+    return [`counts are of the sidecars of ${counted.replica} alone; of the whole mesh they are had from ${who}`]
+  }
+  const missing = counted?.missing ?? []
+  return missing.length === 0 ? [] : [`counts are "at least": no full report yet of ${missing.join(', ')}`]
 }

@@ -1,9 +1,16 @@
 // The discovery server: mutual TLS on each address, one gRPC service behind them all.
-import { type handleBidiStreamingCall, Server, ServerCredentials, status } from '@grpc/grpc-js'
+import {
+  type handleBidiStreamingCall,
+  type handleClientStreamingCall,
+  Server,
+  ServerCredentials,
+  status,
+} from '@grpc/grpc-js'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import type { ControlMessage, SidecarMessage } from '#shared/contract/discovery.ts'
 import { loadContract } from '#shared/contract/load.ts'
+import type { ReplicaReport, ReportEnd } from '#shared/contract/replicas.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
@@ -11,7 +18,8 @@ import { createEndpointHistory } from './delta.ts'
 import { listenMutualTls, type MutualTlsListener } from './mutual-tls.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { createSidecars, type Sidecars } from './sidecars.ts'
-import { contentsByModel, type ServeLimits, serveStream } from './stream.ts'
+import { contentsByModel, type ServedStream, type ServeLimits, serveStream } from './stream.ts'
+import { createTurnover } from './turnover.ts'
 import type { ModelView } from './view.ts'
 
 export interface DiscoveryServerOptions {
@@ -20,7 +28,13 @@ export interface DiscoveryServerOptions {
   readonly trustDomain: string
   readonly software: string
   readonly limits?: Partial<ServeLimits>
+  /** Of control, where there may be several: how many are ready, and the side that takes their reports. */
+  readonly replicas?: {
+    readonly Report: handleClientStreamingCall<ReplicaReport, ReportEnd>
+    count(): number
+  }
   readonly clock: Clock
+  readonly random: () => number
   readonly log: Log
 }
 
@@ -28,8 +42,8 @@ export interface DiscoveryServer {
   readonly sidecars: Sidecars
   /** Resolves when the first identity is there and the address is bound; port 0 takes a free one. */
   listen(address: Address): Promise<Address>
-  /** Ends all streams so that sidecars go elsewhere, then the connections. */
-  close(): Promise<void>
+  /** Takes no more connections, tells sidecars to go elsewhere within the time given, then ends all streams and connections. */
+  close(drainMs?: number): Promise<void>
 }
 
 const LIMITS: ServeLimits = { maxSubscriptions: 4096, maxStreamsPerPod: 4, maxStreamsPerIdentity: 4096 }
@@ -50,22 +64,28 @@ const SERVER_OPTIONS = {
 export function createDiscoveryServer(options: DiscoveryServerOptions): DiscoveryServer {
   const stopping = new AbortController()
   const sidecars = createSidecars()
-  const streams = new Set<(error: ProtocolError) => void>()
+  const streams = new Streams()
   const listeners: MutualTlsListener[] = []
+  const replicas = () => options.replicas?.count() ?? 1
   const parts = {
     ...options,
     sidecars,
     limits: { ...LIMITS, ...options.limits },
     contentsOf: contentsByModel(),
     history: createEndpointHistory(),
+    turnover: createTurnover({ ...options, replicas, streams: () => streams.size }),
   }
   const Sync: handleBidiStreamingCall<SidecarMessage, ControlMessage> = (call) => {
-    const end = serveStream(call, parts)
-    streams.add(end)
-    call.on('close', () => streams.delete(end))
+    const stream = serveStream(call, parts)
+    if (stopping.signal.aborted) return stream.end(isStopping())
+    streams.add(stream)
+    call.on('close', () => streams.delete(stream))
   }
   const server = new Server(SERVER_OPTIONS)
   server.addService(loadContract('discovery').service, { Sync })
+  if (options.replicas !== undefined) {
+    server.addService(loadContract('replicas').service, { Report: options.replicas.Report })
+  }
   // The sockets handed in are TLS already, so for gRPC they are plain.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
   return {
@@ -77,13 +97,51 @@ export function createDiscoveryServer(options: DiscoveryServerOptions): Discover
       listeners.push(listener)
       return listener.address
     },
-    async close() {
+    async close(drainMs = 0) {
       stopping.abort(new Error('control is stopping'))
       for (const listener of listeners) listener.close()
-      for (const end of streams) end(new ProtocolError(status.UNAVAILABLE, 'control is stopping'))
+      await streams.drain(options.clock, drainMs)
+      streams.end(isStopping())
       await shutdown(server)
       for (const listener of listeners) listener.destroy()
     },
+  }
+}
+
+const isStopping = () => new ProtocolError(status.UNAVAILABLE, 'control is stopping')
+/** The rest of the time is for those that found the other replica late. */
+const MOVE_WITHIN = 0.8
+
+class Streams {
+  readonly #open = new Set<ServedStream>()
+  #onEmpty = () => {}
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  add(stream: ServedStream): void {
+    this.#open.add(stream)
+  }
+
+  delete(stream: ServedStream): void {
+    this.#open.delete(stream)
+    if (this.#open.size === 0) this.#onEmpty()
+  }
+
+  /** Resolves when none is left, or when the time is over. */
+  async drain(clock: Clock, drainMs: number): Promise<void> {
+    if (drainMs === 0 || this.#open.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onEmpty = resolve
+    const cancel = clock.after(drainMs, resolve)
+    for (const stream of this.#open) stream.move(drainMs * MOVE_WITHIN)
+    await promise
+    cancel()
+  }
+
+  end(error: ProtocolError): void {
+    for (const stream of this.#open) stream.end(error)
   }
 }
 

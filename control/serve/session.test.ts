@@ -201,7 +201,7 @@ describe('a session', () => {
 
   test.each([
     [{}, status.INVALID_ARGUMENT],
-    [{ hello: { pod: 'web-0', software: '', addresses: [] } }, status.INVALID_ARGUMENT],
+    [{ hello: { pod: 'web-0', software: '', addresses: [], openedAtMs: 0 } }, status.INVALID_ARGUMENT],
     [{ subscribe: { resources: [{ type: 'WORKLOAD', name: 'cart-0', version: '' }] } }, status.PERMISSION_DENIED],
     [{ subscribe: { resources: [{ type: 'DESTINATION', name: 'x', version: '' }] } }, status.INVALID_ARGUMENT],
   ] as const)('ends on a message out of place: %j', (message, code) => {

@@ -28,6 +28,8 @@ const REPORTED_ERROR_CHARACTERS = 500
 
 export class Session {
   readonly caller: Caller
+  /** Changes whenever status() may say something else. */
+  revision = 0
   readonly #options: SessionOptions
   #contents: Contents
   /** Workload and destinations, by resource key: what the sidecar asked for. */
@@ -47,6 +49,7 @@ export class Session {
 
   /** Throws a ProtocolError, with which the stream must end. */
   receive(message: SidecarMessage): void {
+    this.revision++
     if (message.subscribe !== undefined) this.#subscribe(message.subscribe.resources)
     else if (message.unsubscribe !== undefined) for (const one of message.unsubscribe.resources) this.#unsubscribe(one)
     else if (message.report !== undefined) for (const one of message.report.applied) this.#report(one)
@@ -55,11 +58,13 @@ export class Session {
 
   /** A new model is in force. */
   serve(contents: Contents): void {
+    this.revision++
     this.#contents = contents
     this.#sendAll()
   }
 
   resume(): void {
+    this.revision++
     this.#isFull = false
     if (this.#isBehind) this.#sendAll()
   }

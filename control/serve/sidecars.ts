@@ -1,5 +1,7 @@
 // The sidecars that are connected and what each has in force: the source of "applied by 41 of 42".
+import type { SidecarState } from '#shared/contract/replicas.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
+import { type ObjectStanding, sidecarStateOf, standingsOf } from './standings.ts'
 import type { SubscriptionStatus } from './subscription.ts'
 
 export interface SidecarConnection {
@@ -9,6 +11,10 @@ export interface SidecarConnection {
   readonly addresses: readonly string[]
   /** Milliseconds since 1970. */
   readonly connectedAt: number
+  /** The same by the sidecar's own clock, by which its streams to several replicas can be told apart. */
+  readonly openedAtMs: number
+  /** Changes whenever `subscriptions` may say something else. */
+  revision(): number
   subscriptions(): readonly SubscriptionStatus[]
 }
 
@@ -24,20 +30,13 @@ export interface SidecarStatus {
   readonly refused: readonly { readonly resource: string; readonly version: string; readonly error: string }[]
 }
 
-/** Over the sidecars that hold a resource which the object shaped. */
-export interface ObjectStanding {
-  readonly object: string
-  readonly applied: number
-  readonly of: number
-  readonly lagging: readonly string[]
-  readonly refused: readonly { readonly pod: string; readonly error: string }[]
-}
-
 export interface Sidecars {
   add(connection: SidecarConnection): () => void
   countOf(pod: string): number
   countOfIdentity(identity: SpiffeId): number
   statuses(): readonly SidecarStatus[]
+  /** What each pod has in force; the same object as long as nothing of it changes. */
+  pods(): readonly SidecarState[]
   objects(): readonly ObjectStanding[]
 }
 
@@ -45,6 +44,16 @@ export function createSidecars(): Sidecars {
   const connections = new Set<SidecarConnection>()
   /** A sidecar that renews its certificate has two streams for a moment: the newer counts. */
   const newest = () => [...new Map([...connections].map((connection) => [connection.pod, connection])).values()]
+  const states = new WeakMap<SidecarConnection, { readonly revision: number; readonly state: SidecarState }>()
+  const stateOf = (connection: SidecarConnection): SidecarState => {
+    const revision = connection.revision()
+    const known = states.get(connection)
+    if (known?.revision === revision) return known.state
+    const state = sidecarStateOf(connection, known?.state)
+    states.set(connection, { revision, state })
+    return state
+  }
+  const pods = () => newest().map(stateOf)
   const count = (test: (connection: SidecarConnection) => boolean) => [...connections].filter(test).length
   return {
     add(connection) {
@@ -57,7 +66,8 @@ export function createSidecars(): Sidecars {
       newest()
         .map(statusOf)
         .sort((a, b) => (a.pod < b.pod ? -1 : 1)),
-    objects: () => standings(newest()),
+    pods,
+    objects: () => standingsOf(pods()),
   }
 }
 
@@ -76,30 +86,4 @@ function statusOf(connection: SidecarConnection): SidecarStatus {
       .map((one) => ({ resource: named(one), applied: one.applied, current: one.current })),
     refused: subscriptions.flatMap((one) => (one.refused === null ? [] : [{ resource: named(one), ...one.refused }])),
   }
-}
-
-interface Tally {
-  of: number
-  lagging: string[]
-  refused: { pod: string; error: string }[]
-}
-
-function standings(connections: readonly SidecarConnection[]): readonly ObjectStanding[] {
-  const tallies = new Map<string, Tally>()
-  for (const { pod, subscriptions } of connections) {
-    const held = subscriptions()
-    for (const object of new Set(held.flatMap((one) => one.objects))) {
-      const tally = tallies.get(object) ?? { of: 0, lagging: [], refused: [] }
-      tallies.set(object, tally)
-      tally.of++
-      const late = held.filter((one) => one.objects.includes(object) && one.applied !== one.current)
-      if (late.length === 0) continue
-      tally.lagging.push(pod)
-      const refusal = late.find((one) => one.refused !== null)?.refused
-      if (refusal) tally.refused.push({ pod, error: refusal.error })
-    }
-  }
-  return [...tallies]
-    .map(([object, tally]) => ({ object, applied: tally.of - tally.lagging.length, ...tally }))
-    .sort((a, b) => (a.object < b.object ? -1 : 1))
 }

@@ -10,6 +10,7 @@ import type { EndpointHistory } from './delta.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { Session } from './session.ts'
 import type { Sidecars } from './sidecars.ts'
+import type { Turnover } from './turnover.ts'
 import type { ModelView } from './view.ts'
 
 export interface ServeLimits {
@@ -27,6 +28,7 @@ export interface StreamParts {
   readonly trustDomain: string
   readonly software: string
   readonly limits: ServeLimits
+  readonly turnover: Turnover
   readonly clock: Clock
   readonly log: Log
 }
@@ -73,8 +75,13 @@ function createLife(call: Call, log: Log): Life {
   return life
 }
 
-/** Returns the way to end the stream from this side. */
-export function serveStream(call: Call, parts: StreamParts): (error: ProtocolError) => void {
+export interface ServedStream {
+  end(error: ProtocolError): void
+  /** Tells the sidecar to open another stream at a random time within this, and then to close this one. */
+  move(withinMs: number): void
+}
+
+export function serveStream(call: Call, parts: StreamParts): ServedStream {
   const life = createLife(call, parts.log)
   life.guard(() => {
     const peer = identifyPeer(call.getAuthContext()?.sslPeerCertificate?.raw, parts.trustDomain)
@@ -91,7 +98,7 @@ export function serveStream(call: Call, parts: StreamParts): (error: ProtocolErr
     life.finish()
     call.end()
   })
-  return life.end
+  return { end: life.end, move: (withinMs) => life.guard(() => call.write({ move: { withinMs } })) }
 }
 
 function converse(call: Call, parts: StreamParts, { peer, life }: { readonly peer: Peer; readonly life: Life }): void {
@@ -154,25 +161,42 @@ function open(call: Call, parts: StreamParts, { peer, hello, view, life }: Openi
     maxSubscriptions: limits.maxSubscriptions,
     send: (message) => call.write(message),
   })
+  const welcome = createWelcome(call, parts)
   const unsubscribe = parts.model.subscribe((next) =>
     life.guard(() => {
       if (next === undefined) return
       // A pod that is gone may still be finishing; one that now runs as somebody else may see no more.
       if (next.pod(pod) !== null) requireOwnPod(next, pod, peer)
       session.serve(parts.contentsOf(next))
+      welcome()
     }),
   )
+  const connectedAt = parts.clock.wall()
   const remove = sidecars.add({
     pod,
     identity: peer.id,
     software: hello.software.slice(0, 100),
     addresses: hello.addresses.slice(0, 8).map((address) => address.slice(0, 100)),
-    connectedAt: parts.clock.wall(),
+    connectedAt,
+    openedAtMs: hello.openedAtMs || connectedAt,
+    revision: () => session.revision,
     subscriptions: () => session.status(),
   })
-  life.cleanups.push(unsubscribe, remove)
-  call.write({ welcome: { software: parts.software } })
+  const stopAging = parts.turnover.age(() => life.guard(() => call.write({ move: { withinMs: 0 } })))
+  life.cleanups.push(unsubscribe, remove, stopAging)
+  welcome()
   return session
+}
+
+/** Says how to come back after a loss: at first, and again when that has changed by much. */
+function createWelcome(call: Call, { turnover, software }: StreamParts): () => void {
+  let told = 0
+  return () => {
+    const spreadMs = turnover.spreadMs()
+    if (spreadMs <= told * 2 && spreadMs >= told / 2) return
+    told = spreadMs
+    call.write({ welcome: { software, spreadMs } })
+  }
 }
 
 /** One set of contents per model, whoever asks first. */

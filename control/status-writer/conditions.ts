@@ -1,7 +1,8 @@
 // What each object is to be told: one entry for each parent or target, with the conditions of the Gateway API and of GEP-713. Pure.
 import type { ObjectRef } from '#shared/decide/config.ts'
 import { type Condition, describeRef, type ObjectStatus } from '../model/status.ts'
-import type { ObjectStanding } from '../serve/sidecars.ts'
+import type { MeshCounts } from '../replicas/replicas.ts'
+import type { ObjectStanding } from '../serve/standings.ts'
 import type { AncestorRef, KubeDocument } from '../watch/kubernetes-documents.ts'
 
 /** A metav1.Condition without its time, which depends on what was there before. */
@@ -22,6 +23,8 @@ export interface WantedStatus {
   readonly object: ObjectRef
   readonly generation: number
   readonly entries: readonly WantedEntry[]
+  /** Replicas of control whose sidecars are not counted here: then the count says "at least". */
+  readonly missing: readonly string[]
   /** "41 of 42", and pods that are late; only where the kind is ours. */
   readonly applied?: string
   readonly lagging?: readonly string[]
@@ -31,37 +34,54 @@ export interface WantedStatus {
 const MOST_MESSAGE_CHARACTERS = 1000
 const NAMED_SIDECARS = 3
 const MOST_LAGGING = 16
-const NOBODY = { applied: 0, of: 0, lagging: [] }
+const NOBODY = { applied: 0, of: 0, lagging: [], refused: [] }
 
 export function wantedStatuses(
   documents: readonly KubeDocument[],
   statuses: readonly ObjectStatus[],
-  standings: readonly ObjectStanding[],
+  counts: MeshCounts,
 ): readonly WantedStatus[] {
   const byObject = Map.groupBy(statuses, ({ object }) => describeRef(object))
-  const standingOf = new Map(standings.map((standing) => [standing.object, standing]))
+  const standingOf = new Map(counts.standings().map((standing) => [standing.object, standing]))
   return documents.map((document) => {
     const name = describeRef(document.ref)
     const found = byObject.get(name) ?? []
-    const standing = standingOf.get(name)
+    const count = { standing: standingOf.get(name), missing: counts.missing(name, document.generation) }
     // The compiler tells one status for each reference, in the order of the object.
     const entries = document.ancestors.map((ref, index) => ({
       ref,
-      conditions: conditionsOf(document, found[index]?.conditions ?? [], standing),
+      conditions: conditionsOf(document, found[index]?.conditions ?? [], count),
     }))
-    const count = document.ref.kind === 'HTTPRoute' ? {} : countOf(standing)
-    return { object: document.ref, generation: document.generation, entries, ...count }
+    return {
+      object: document.ref,
+      generation: document.generation,
+      entries: oncePerRef(entries),
+      missing: count.missing,
+      ...(document.ref.kind !== 'HTTPRoute' && countOf(count)),
+    }
   })
 }
 
-function countOf({ applied, of, lagging }: Pick<ObjectStanding, 'applied' | 'of' | 'lagging'> = NOBODY) {
-  return { applied: `${applied} of ${of}`, lagging: lagging.toSorted().slice(0, MOST_LAGGING) }
+/** A policy may name one target twice; the list of ancestors is a map by reference and controller. */
+function oncePerRef(entries: readonly WantedEntry[]): readonly WantedEntry[] {
+  return [...new Map(entries.map((entry) => [JSON.stringify(entry.ref), entry])).values()]
+}
+
+interface Count {
+  readonly standing: Standing | undefined
+  readonly missing: readonly string[]
+}
+
+function countOf({ standing = NOBODY, missing }: Count) {
+  const { applied, of, lagging } = standing
+  const applies = `${missing.length === 0 ? '' : 'at least '}${applied} of ${of}`
+  return { applied: applies, lagging: lagging.toSorted().slice(0, MOST_LAGGING) }
 }
 
 function conditionsOf(
   { ref, generation }: KubeDocument,
   compiled: readonly Condition[],
-  standing: ObjectStanding | undefined,
+  count: Count,
 ): readonly WantedCondition[] {
   const own = compiled.map(({ type, status, reason, message }) => ({
     type,
@@ -71,7 +91,7 @@ function conditionsOf(
     observedGeneration: generation,
   }))
   const isInForce = !compiled.some(({ reason }) => NEVER_IN_FORCE.has(reason))
-  const programmed = isInForce ? programmedBy(standing, ref.kind !== 'HTTPRoute') : NOT_IN_FORCE
+  const programmed = isInForce ? programmedBy(count, ref.kind !== 'HTTPRoute') : NOT_IN_FORCE
   return [...own, { type: 'Programmed', observedGeneration: generation, ...programmed }]
 }
 
@@ -87,23 +107,36 @@ const NEVER_IN_FORCE: ReadonlySet<Condition['reason']> = new Set([
 const NOT_IN_FORCE: Programmed = { status: 'False', reason: 'Invalid', message: 'not in force: see Accepted' }
 
 /** `isCounted`: on kinds that are not ours a count that changes with each pod would be noise for who owns them. */
-function programmedBy(standing: ObjectStanding | undefined, isCounted: boolean): Programmed {
-  if (standing === undefined || standing.of === 0) {
-    return { status: 'Unknown', reason: 'Pending', message: 'no sidecar has asked for it yet' }
-  }
-  const { applied, of, lagging, refused } = standing
-  const isDone = applied === of
-  const count = isCounted ? `applied by ${applied} of ${of} sidecars` : ''
-  const refusal = refused[0] === undefined ? '' : `${refused[0].pod} refuses it: ${refused[0].error}`
-  const late =
-    lagging.length === 0 || refusal !== '' ? '' : `${someOf(lagging)} ${lagging.length === 1 ? 'lags' : 'lag'}`
-  const message = [count, isCounted || refusal !== '' ? refusal || late : ''].filter((part) => part !== '').join('; ')
-  return {
-    status: isDone ? 'True' : 'False',
-    reason: isDone ? 'Programmed' : refusal === '' ? 'Pending' : 'Invalid',
-    message: message.slice(0, MOST_MESSAGE_CHARACTERS),
-  }
+function programmedBy({ standing = NOBODY, missing }: Count, isCounted: boolean): Programmed {
+  const isWhole = missing.length === 0
+  const unheard = isWhole ? '' : `no full report yet of the control replica ${someOf(missing)}`
+  const { applied, of, refused } = standing
+  if (of === 0) return { status: 'Unknown', reason: 'Pending', message: unheard || 'no sidecar has asked for it yet' }
+  const told = isCounted ? [countText(standing, isWhole), faultText(standing)] : [refusalText(standing)]
+  const message = joined([...told, unheard])
+  if (applied < of) return { status: 'False', reason: refused.length === 0 ? 'Pending' : 'Invalid', message }
+  return isWhole ? { status: 'True', reason: 'Programmed', message } : { status: 'Unknown', reason: 'Pending', message }
 }
+
+type Standing = Omit<ObjectStanding, 'object'>
+
+const countText = ({ applied, of }: Standing, isWhole: boolean) =>
+  `applied by ${isWhole ? '' : 'at least '}${applied} of ${of} sidecars`
+
+const refusalText = ({ refused: [first] }: Standing) =>
+  first === undefined ? '' : `${first.pod} refuses it: ${first.error}`
+
+function faultText(standing: Standing): string {
+  const { lagging } = standing
+  if (lagging.length === 0 || standing.refused.length > 0) return refusalText(standing)
+  return `${someOf(lagging)} ${lagging.length === 1 ? 'lags' : 'lag'}`
+}
+
+const joined = (parts: readonly string[]) =>
+  parts
+    .filter((part) => part !== '')
+    .join('; ')
+    .slice(0, MOST_MESSAGE_CHARACTERS)
 
 function someOf(names: readonly string[]): string {
   const more = names.length - NAMED_SIDECARS

@@ -3,43 +3,42 @@
 import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict, isNotFound } from '#shared/kube/error.ts'
-import { startLeader } from '#shared/kube/leader.ts'
+import type { Leader } from '#shared/kube/leader.ts'
 import { HTTP_ROUTES, type KubeKind, MESH_POLICIES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { Model } from '../model/compile.ts'
 import { describeRef } from '../model/status.ts'
-import type { Sidecars } from '../serve/sidecars.ts'
+import type { MeshCounts } from '../replicas/replicas.ts'
 import type { KubeDocument } from '../watch/kubernetes-documents.ts'
 import { type WantedStatus, wantedStatuses } from './conditions.ts'
 import { statusPatch } from './merge.ts'
 
 export interface StatusWriterOptions {
-  readonly client: Pick<KubeClient, 'get' | 'create' | 'replace' | 'patch'>
+  readonly client: Pick<KubeClient, 'get' | 'patch'>
   readonly model: Watch<Model | undefined>
   readonly documents: Watch<readonly KubeDocument[]>
-  readonly sidecars: Pick<Sidecars, 'objects'>
-  /** Of the Lease. */
-  readonly namespace: string
-  /** This replica's name. */
-  readonly replica: string
+  readonly counts: MeshCounts
+  readonly leader: Pick<Leader, 'isLeader' | 'isSuccessor'>
   readonly clock: Clock
-  readonly random: () => number
   readonly log: Log
 }
 
 export interface StatusWriter {
-  /** Gives the Lease back when a write that is under way has ended. */
+  /** Resolves when a write that is under way has ended. */
   close(): Promise<void>
 }
 
-export const LEASE = 'weft-control-status'
 const LOOK_MS = 10_000
 /** After this an object is asked for again: others can write over a status. */
 const DOUBT_MS = 10 * 60_000
 const BETWEEN_WRITES_MS = 10_000
 /** After a change sidecars get a moment to take it up, so that the first status is also the last. */
 const SETTLE_MS = 500
+/** Replicas that have not reported an object are waited for, before anything is said of it. */
+const REPORT_MS = 3_000
+/** Then what was said of the same generation stays; after this what is known is said, as "at least". */
+const KEEP_MS = 30_000
 
 const KINDS: Readonly<Record<string, KubeKind>> = {
   HTTPRoute: HTTP_ROUTES,
@@ -48,14 +47,13 @@ const KINDS: Readonly<Record<string, KubeKind>> = {
 }
 
 export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
-  const leader = startLeader({ ...options, name: LEASE, identity: options.replica })
-  const writer = new Writer(options, () => leader.isLeader.current)
-  const stops = [options.model.subscribe(() => writer.soon(SETTLE_MS)), leader.isLeader.subscribe(() => writer.lead())]
+  const { model, leader } = options
+  const writer = new Writer(options)
+  const stops = [model.subscribe(() => writer.soon(SETTLE_MS)), leader.isLeader.subscribe(() => writer.lead())]
   return {
     async close() {
       for (const stop of stops) stop()
       await writer.close()
-      await leader.close()
     },
   }
 }
@@ -69,23 +67,37 @@ const NEVER = { at: Number.POSITIVE_INFINITY, cancel: () => {} }
 
 class Writer {
   readonly #options: StatusWriterOptions
-  readonly #mayWrite: () => boolean
   /** By object. What a leader before us wrote is found out by asking. */
   readonly #written = new Map<string, Written>()
+  /** Since when a replica's report is missing, by object and generation. */
+  readonly #missingSince = new Map<string, number>()
+  #ledAt = 0
+  #isNew = true
   #isClosed = false
   #running: Promise<void> | null = null
   #isAskedAgain = false
   #due = NEVER
 
-  constructor(options: StatusWriterOptions, mayWrite: () => boolean) {
+  constructor(options: StatusWriterOptions) {
     this.#options = options
-    this.#mayWrite = mayWrite
   }
 
   /** Another may have written since this replica led last. */
   lead(): void {
     this.#written.clear()
+    this.#missingSince.clear()
+    this.#isNew = true
+    this.#ledAt = this.#options.clock.now()
     this.soon(0)
+  }
+
+  /** It may have written a moment ago: what was there by then waits its time. */
+  #succeed(): void {
+    const { leader, documents } = this.#options
+    const unknown = { text: '', at: this.#ledAt }
+    if (this.#isNew && leader.isSuccessor)
+      for (const { ref } of documents.current) this.#written.set(describeRef(ref), unknown)
+    this.#isNew = false
   }
 
   soon(delayMs: number): void {
@@ -119,29 +131,45 @@ class Writer {
   }
 
   async #round(): Promise<void> {
-    const { model, documents, sidecars, clock } = this.#options
-    if (model.current === undefined || !this.#mayWrite()) return
-    const wanted = wantedStatuses(documents.current, model.current.statuses, sidecars.objects())
-    for (const one of [...wanted, ...this.#noLongerOurs(wanted)]) {
-      if (this.#isClosed || !this.#mayWrite()) return
-      const before = this.#written.get(describeRef(one.object))
-      const text = JSON.stringify(one)
-      const age = before === undefined ? Number.POSITIVE_INFINITY : clock.now() - before.at
-      if (before?.text === text && age < DOUBT_MS) continue
-      if (age < BETWEEN_WRITES_MS) this.soon(BETWEEN_WRITES_MS - age)
-      else await this.#write(one, text)
+    const { model, documents, counts, leader } = this.#options
+    if (model.current === undefined || !leader.isLeader.current) return
+    this.#succeed()
+    const wanted = wantedStatuses(documents.current, model.current.statuses, counts)
+    this.#forget(wanted)
+    for (const one of wanted) {
+      if (this.#isClosed || !leader.isLeader.current) return
+      const waitMs = this.#waitFor(one)
+      if (waitMs === 0) await this.#write(one)
+      else this.soon(waitMs)
     }
   }
 
-  /** Gone, or a route that has no Service as parent any more: its entry must not stay. */
-  #noLongerOurs(wanted: readonly WantedStatus[]): readonly WantedStatus[] {
-    const names = new Set(wanted.map(({ object }) => describeRef(object)))
-    return [...this.#written]
-      .filter(([name]) => !names.has(name))
-      .map(([, { text }]) => ({ ...(JSON.parse(text) as WantedStatus), generation: ANY_GENERATION, entries: [] }))
+  /** Until something may and should be said of the object. */
+  #waitFor(wanted: WantedStatus): number {
+    const { clock } = this.#options
+    if (wanted.missing.length > 0 && this.#missingFor(wanted) < REPORT_MS) return SETTLE_MS
+    const before = this.#written.get(describeRef(wanted.object))
+    const age = before === undefined ? Number.POSITIVE_INFINITY : clock.now() - before.at
+    if (before?.text === JSON.stringify(wanted) && age < DOUBT_MS) return LOOK_MS
+    return Math.max(0, BETWEEN_WRITES_MS - age)
   }
 
-  async #write(wanted: WantedStatus, text: string): Promise<void> {
+  #missingFor(wanted: WantedStatus): number {
+    const now = this.#options.clock.now()
+    const key = missingKey(wanted)
+    const since = this.#missingSince.get(key) ?? now
+    this.#missingSince.set(key, since)
+    return now - since
+  }
+
+  #forget(wanted: readonly WantedStatus[]): void {
+    const names = new Set(wanted.map(({ object }) => describeRef(object)))
+    for (const name of this.#written.keys()) if (!names.has(name)) this.#written.delete(name)
+    const missing = new Set(wanted.filter((one) => one.missing.length > 0).map(missingKey))
+    for (const key of this.#missingSince.keys()) if (!missing.has(key)) this.#missingSince.delete(key)
+  }
+
+  async #write(wanted: WantedStatus): Promise<void> {
     const { client, clock, log } = this.#options
     const name = describeRef(wanted.object)
     const kind = KINDS[wanted.object.kind]
@@ -149,11 +177,13 @@ class Writer {
     try {
       const object = await client.get(kind, wanted.object)
       // What was compiled is an older text of it: the next model says what holds for this one.
-      if (wanted.generation !== ANY_GENERATION && object.metadata.generation !== wanted.generation) return
-      const patch = statusPatch(object, wanted, new Date(clock.wall()).toISOString().replace(/\.\d+Z$/, 'Z'))
+      if (object.metadata.generation !== wanted.generation) return
+      const now = new Date(clock.wall()).toISOString().replace(/\.\d+Z$/, 'Z')
+      const isCountKept = wanted.missing.length > 0 && this.#missingFor(wanted) < KEEP_MS
+      const patch = statusPatch(object, wanted, { now, isCountKept })
       if (patch !== undefined) await client.patch(kind, wanted.object, patch, { subresource: 'status' })
-      if (wanted.generation === ANY_GENERATION) this.#written.delete(name)
-      else this.#written.set(name, { text, at: clock.now() })
+      // What was kept must be looked at again when it has been kept for long enough.
+      this.#written.set(name, { text: isCountKept ? '' : JSON.stringify(wanted), at: clock.now() })
     } catch (error) {
       if (isNotFound(error)) this.#written.delete(name)
       // Somebody wrote at the same time: the next round looks again.
@@ -163,4 +193,4 @@ class Writer {
   }
 }
 
-const ANY_GENERATION = -1
+const missingKey = ({ object, generation }: WantedStatus) => `${describeRef(object)} ${generation}`

@@ -8,6 +8,8 @@ import type { Problem } from '#shared/resources/problem.ts'
 import type { WorldGrant } from '#shared/standalone/world.ts'
 
 export const SOURCE = 'kubernetes'
+/** As which control signs its entries in a status. */
+export const CONTROLLER_NAME = 'weft.dev/controller'
 
 export interface KubeDocument {
   readonly ref: ObjectRef
@@ -29,12 +31,25 @@ export interface AncestorRef {
   readonly port?: number
 }
 
-/** undefined: a route that has no Service as parent is for somebody else (a gateway). */
+/**
+ * undefined: a route that has no Service as parent is for somebody else (a gateway). One that had such a parent stays, without any,
+ * until what its status says of it is gone, whichever replica wrote that.
+ */
 export function readRoute(object: KubeObject): KubeDocument | undefined {
   const spec = (object['spec'] ?? {}) as { readonly parentRefs?: readonly AncestorRef[] }
   const parents = (spec.parentRefs ?? []).filter(({ group, kind }) => group === '' && kind === 'Service')
-  if (parents.length === 0) return undefined
+  if (parents.length === 0) return isToldByUs(object) ? withoutParents(object) : undefined
   return readDocument(object, 'HTTPRoute', parents, { ...spec, parentRefs: parents })
+}
+
+function isToldByUs(object: KubeObject): boolean {
+  const { parents = [] } = (object['status'] ?? {}) as { parents?: readonly { readonly controllerName?: string }[] }
+  return parents.some(({ controllerName }) => controllerName === CONTROLLER_NAME)
+}
+
+function withoutParents({ metadata }: KubeObject): KubeDocument {
+  const { name = '', namespace = '', generation = 0 } = metadata
+  return { ref: { kind: 'HTTPRoute', namespace, name }, generation, ancestors: [], problems: [] }
 }
 
 export function readPolicy(kind: 'TrafficPolicy' | 'MeshPolicy') {

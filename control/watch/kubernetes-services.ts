@@ -10,14 +10,7 @@ export interface KubeService {
   readonly addresses: readonly string[]
   /** Addresses from outside that lead to it too. */
   readonly externalAddresses?: readonly string[]
-  /** [30080, 80] */
-  readonly nodePorts?: readonly (readonly [number, number])[]
   readonly isLocalOnly?: boolean
-}
-
-interface SpecPort extends Omit<ServicePort, 'protocol'> {
-  readonly protocol?: string
-  readonly nodePort?: number
 }
 
 interface ServiceSpec {
@@ -25,7 +18,7 @@ interface ServiceSpec {
   readonly clusterIP?: string
   readonly clusterIPs?: readonly string[]
   readonly selector?: Readonly<Record<string, string>>
-  readonly ports?: readonly SpecPort[]
+  readonly ports?: readonly (Omit<ServicePort, 'protocol'> & { readonly protocol?: string })[]
   readonly publishNotReadyAddresses?: boolean
   readonly sessionAffinity?: string
   readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } }
@@ -42,8 +35,7 @@ interface ServiceStatus {
 export function readService(object: KubeObject): KubeService | undefined {
   const spec = (object['spec'] ?? {}) as ServiceSpec
   if (spec.type === 'ExternalName') return undefined
-  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
-  const nodePorts = ports.flatMap(({ nodePort, port }) => (nodePort ? [[nodePort, port] as const] : []))
+  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(readPort)
   if (ports.length === 0 && (spec.ports ?? []).length > 0) return undefined
   const { name = '', namespace = '', creationTimestamp } = object.metadata
   const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])
@@ -54,13 +46,12 @@ export function readService(object: KubeObject): KubeService | undefined {
       metadata: { name, namespace, labels: {}, annotations: {}, ...(creationTimestamp && { creationTimestamp }) },
       spec: {
         selector: { ...spec.selector },
-        ports: ports.map(readPort),
+        ports,
         publishNotReadyAddresses: spec.publishNotReadyAddresses === true,
         ...affinityOf(spec),
       },
     },
     addresses: addresses.filter((address) => address !== 'None' && address !== ''),
-    ...(nodePorts.length > 0 && { nodePorts }),
     ...(spec.internalTrafficPolicy === 'Local' && { isLocalOnly: true }),
     ...externalOf(spec, (object['status'] ?? {}) as ServiceStatus),
   }
@@ -75,7 +66,7 @@ function affinityOf({ sessionAffinity, sessionAffinityConfig }: ServiceSpec): Pa
   }
 }
 
-function readPort({ name, port, targetPort, appProtocol }: SpecPort): ServicePort {
+function readPort({ name, port, targetPort, appProtocol }: Omit<ServicePort, 'protocol'>): ServicePort {
   return {
     port,
     protocol: 'TCP',

@@ -47,16 +47,24 @@ export interface Applied extends Held {
 
 export interface SidecarMessage {
   readonly message?: 'hello' | 'subscribe' | 'unsubscribe' | 'report'
-  readonly hello?: { readonly pod: string; readonly software: string; readonly addresses: readonly string[] }
+  readonly hello?: {
+    readonly pod: string
+    readonly software: string
+    readonly addresses: readonly string[]
+    /** Milliseconds since 1970 by the clock of the sidecar; 0 from one that does not say. */
+    readonly openedAtMs: number
+  }
   readonly subscribe?: { readonly resources: readonly Held[] }
   readonly unsubscribe?: { readonly resources: readonly Held[] }
   readonly report?: { readonly applied: readonly Applied[] }
 }
 
 export interface ControlMessage {
-  readonly message?: 'welcome' | 'update'
-  readonly welcome?: { readonly software: string }
+  readonly message?: 'welcome' | 'update' | 'move'
+  /** `spreadMs` 0: not told. */
+  readonly welcome?: { readonly software: string; readonly spreadMs: number }
   readonly update?: { readonly resources: readonly Resource[] }
+  readonly move?: { readonly withinMs: number }
 }
 
 export interface DiscoveryClient extends Client {

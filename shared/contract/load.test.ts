@@ -27,7 +27,10 @@ describe('the contracts', () => {
   test('every field that a sidecar sends arrives as it was sent', () => {
     const held = { type: 'DESTINATION', name: '10.0.0.1:80', version: 'v1' } as const
     const messages: SidecarMessage[] = [
-      { message: 'hello', hello: { pod: 'web-0', software: '0.1.0', addresses: ['10.0.0.1'] } },
+      {
+        message: 'hello',
+        hello: { pod: 'web-0', software: '0.1.0', addresses: ['10.0.0.1'], openedAtMs: 1_900_000_000_123 },
+      },
       { message: 'subscribe', subscribe: { resources: [held, { type: 'WORKLOAD', name: 'web-0', version: '' }] } },
       { message: 'unsubscribe', unsubscribe: { resources: [held] } },
       { message: 'report', report: { applied: [{ ...held, error: 'no such algorithm' }] } },
@@ -44,7 +47,8 @@ describe('the contracts', () => {
     }
     const name = { name: 'shop/web:80/ipv6', version: 'v2' }
     const messages: ControlMessage[] = [
-      { message: 'welcome', welcome: { software: '0.1.0' } },
+      { message: 'welcome', welcome: { software: '0.1.0', spreadMs: 500 } },
+      { message: 'move', move: { withinMs: 8000 } },
       {
         message: 'update',
         update: {
@@ -63,6 +67,20 @@ describe('the contracts', () => {
       },
     ]
     for (const message of messages) expect(throughTheWire('discovery', 'Sync', 'response', message)).toEqual(message)
+  })
+
+  test('every field that a replica of control reports arrives as it was sent', () => {
+    const late = [{ object: 'HTTPRoute shop/split', error: 'no such filter' }]
+    const report = {
+      replica: 'weft-control-a',
+      changed: [{ pod: 'shop/web-0', openedAtMs: 1_900_000_000_123, objects: ['HTTPRoute shop/split'], late }],
+      gone: ['shop/web-1'],
+      compiled: [{ object: 'HTTPRoute shop/split', generation: 7 }],
+      forgotten: ['TrafficPolicy shop/old'],
+      isWhole: true,
+    }
+
+    expect(throughTheWire('replicas', 'Report', 'request', report)).toEqual(report)
   })
 
   test('the nanoseconds of a span keep every digit', () => {

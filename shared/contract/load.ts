@@ -13,6 +13,7 @@ import { loadSync, type Options } from '@grpc/proto-loader'
 import type { CertificatesClient } from './certificates.ts'
 import type { DiscoveryClient } from './discovery.ts'
 import type { TraceServiceClient } from './otlp-trace.ts'
+import type { ReplicasClient } from './replicas.ts'
 
 export interface Contract<C extends Client> {
   new (address: string, credentials: ChannelCredentials, options?: ClientOptions): C
@@ -22,6 +23,7 @@ export interface Contract<C extends Client> {
 interface Clients {
   readonly discovery: DiscoveryClient
   readonly certificates: CertificatesClient
+  readonly replicas: ReplicasClient
   readonly 'otlp-trace': TraceServiceClient
 }
 export type ContractName = keyof Clients
@@ -30,6 +32,7 @@ export type ContractName = keyof Clients
 const SERVICES: Readonly<Record<ContractName, string>> = {
   discovery: 'weft.discovery.v1.Discovery',
   certificates: 'weft.certificates.v1.Certificates',
+  replicas: 'weft.replicas.v1.Replicas',
   'otlp-trace': 'opentelemetry.proto.collector.trace.v1.TraceService',
 }
 

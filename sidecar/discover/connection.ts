@@ -2,7 +2,7 @@
 // stream before it breaks the old one.
 import type { IdentitySource } from '#flow/identity.ts'
 import type { Clock } from '#shared/clock.ts'
-import type { Resource, SidecarMessage } from '#shared/contract/discovery.ts'
+import type { ControlMessage, Resource, SidecarMessage } from '#shared/contract/discovery.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
@@ -12,8 +12,8 @@ export interface ConnectionOptions {
   readonly controlAddress: string
   readonly controlId: SpiffeId
   readonly identity: IdentitySource
-  readonly hello: NonNullable<SidecarMessage['hello']>
-  /** After the loss of a stream the next is opened at a random time within this. */
+  readonly hello: Omit<NonNullable<SidecarMessage['hello']>, 'openedAtMs'>
+  /** After the loss of a stream the next is opened at a random time within this, unless control has told another time. */
   readonly spreadMs: number
   readonly log: Log
   readonly clock: Clock
@@ -34,11 +34,13 @@ export class Connection {
   #active: Link | null = null
   #next: Link | null = null
   #failures = 0
+  #spreadMs: number
   #retry: { readonly at: number; readonly cancel: () => void } | null = null
   readonly #stop: () => void
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.#spreadMs = options.spreadMs
     this.#stop = options.identity.subscribe(() => this.#open())
     this.#open()
   }
@@ -73,7 +75,7 @@ export class Connection {
   }
 
   #open(): void {
-    const { controlAddress, controlId, clock, hello, identity, log, onUpdate } = this.#options
+    const { controlAddress, controlId, clock, hello, identity, log } = this.#options
     this.#retry?.cancel()
     this.#retry = null
     this.#next?.close()
@@ -85,17 +87,28 @@ export class Connection {
         controlId,
         clock,
         identity: identity.current,
-        onMessage: ({ welcome, update }) => {
-          if (welcome !== undefined && link === this.#next) this.#takeOver(link)
-          else if (update !== undefined && link === this.#active) onUpdate(update.resources)
-        },
+        onMessage: (message) => this.#take(link, message),
         onEnd: (error) => this.#ended(link, error),
       })
       this.#next = link
-      link.send({ hello })
+      link.send({ hello: { ...hello, openedAtMs: clock.wall() } })
     } catch (error) {
       // Key and certificate that do not fit each other: the next identity will.
       log.error({ err: error }, 'this identity cannot be used to reach control')
+    }
+  }
+
+  #take(link: Link, { welcome, update, move }: ControlMessage): void {
+    if (welcome !== undefined) {
+      this.#spreadMs = welcome.spreadMs || this.#options.spreadMs
+      if (link === this.#next) this.#takeOver(link)
+    }
+    if (link !== this.#active) return
+    if (update !== undefined) this.#options.onUpdate(update.resources)
+    // A stream that is under way already goes elsewhere.
+    if (move !== undefined && this.#next === null && this.#retry === null) {
+      this.#options.log.info({ withinMs: move.withinMs }, 'control asks to go to another replica')
+      this.#wait(this.#options.random() * move.withinMs)
     }
   }
 
@@ -110,12 +123,12 @@ export class Connection {
   }
 
   #ended(link: Link, error: Error): void {
-    const { log, random, spreadMs } = this.#options
+    const { log, random } = this.#options
     if (link === this.#active) {
       this.#active = null
       this.#isConnected.set(false)
       log.warn({ reason: error.message }, 'lost control; what is known stays in force')
-      if (this.#next === null) this.#wait(random() * spreadMs)
+      if (this.#next === null && this.#retry === null) this.#wait(random() * this.#spreadMs)
     } else if (link === this.#next) {
       this.#next = null
       const limit = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)

@@ -8,10 +8,11 @@ import { createInformer } from '#shared/kube/informer.ts'
 import { HTTP_ROUTES, type KubeKind, type KubeObject, PODS, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
-import { until } from '#shared/watch.ts'
+import { until, Watched } from '#shared/watch.ts'
 import { WEFT_NAMESPACE } from '../../cli/install/charts.ts'
 import { readControlConfig } from '../../control/config.ts'
 import type { Model } from '../../control/model/compile.ts'
+import { createReplicas } from '../../control/replicas/replicas.ts'
 import { createSidecars } from '../../control/serve/sidecars.ts'
 import { openSource } from '../../control/source.ts'
 import { startStatusWriter } from '../../control/status-writer/writer.ts'
@@ -46,16 +47,14 @@ describe('control on a real API server', () => {
     client = createKubeClient({ connection: api.as('control'), clock: systemClock, userAgent: 'weft-control' })
     const facts = { trustDomain: TRUST_DOMAIN, systemNamespace: WEFT_NAMESPACE, controlService: 'weft-control' }
     watch = watchKubernetes({ ...parts, ...facts, client })
-    const writer = {
-      ...parts,
-      ...watch,
-      clock: hurried,
-      client,
-      sidecars,
-      namespace: WEFT_NAMESPACE,
-      replica: 'control-0',
+    const own = { ...parts, ...watch, ...facts, clock: hurried, client, replica: 'control-0' }
+    const identity = new Watched(undefined)
+    const replicas = createReplicas(own).start({ sidecars, identity, address: '' })
+    const writer = startStatusWriter({ ...own, ...replicas })
+    stopWriting = async () => {
+      await writer.close()
+      await replicas.close()
     }
-    stopWriting = startStatusWriter(writer).close
   }, 180_000)
   afterAll(async () => {
     await stopWriting()
@@ -212,6 +211,8 @@ describe('control on a real API server', () => {
       software: 'test',
       addresses: [],
       connectedAt: 0,
+      openedAtMs: 0,
+      revision: () => 0,
       subscriptions: () => [
         {
           type: 'DESTINATION',

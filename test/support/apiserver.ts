@@ -258,7 +258,8 @@ export async function gatewayApiCrd(
   return document?.toJS() as object
 }
 
-async function freePorts(count: number): Promise<readonly number[]> {
+/** Free a moment ago, for programs that cannot take port 0. */
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
   const ports = servers.map((server) => (server.address() as { port: number }).port)

@@ -2,7 +2,7 @@
 import { on } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import { systemClock } from '#shared/clock.ts'
+import { type Clock, systemClock } from '#shared/clock.ts'
 import type { ControlMessage, EndpointState, SidecarMessage } from '#shared/contract/discovery.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import type { DestinationConfig, RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
@@ -105,6 +105,9 @@ export async function startControl(
     model?: ModelView | undefined
     port?: number
     limits?: Parameters<typeof createDiscoveryServer>[0]['limits']
+    replicas?: Parameters<typeof createDiscoveryServer>[0]['replicas']
+    clock?: Clock
+    random?: () => number
   } = {},
 ): Promise<RunningControl> {
   const model = new Watched<ModelView | undefined>('model' in options ? options.model : mesh())
@@ -114,8 +117,10 @@ export async function startControl(
     identity,
     trustDomain: TRUST_DOMAIN,
     software: 'test',
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? (() => 0.5),
     log: silentLog,
+    ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
   const { port } = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 })
@@ -196,7 +201,7 @@ export async function openRawStream(
   const ended = Promise.withResolvers<number>()
   call.on('error', (error: ServiceError) => ended.resolve(error.code))
   call.on('end', () => ended.resolve(status.OK))
-  call.write({ hello: { pod: options.pod ?? 'web-0', software: 'raw', addresses: [] } })
+  call.write({ hello: { pod: options.pod ?? 'web-0', software: 'raw', addresses: [], openedAtMs: 0 } })
   return {
     send: (message) => call.write(message),
     async next() {

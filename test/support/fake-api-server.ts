@@ -205,7 +205,10 @@ class State {
     if (version !== undefined && version !== known.metadata.resourceVersion) {
       return refuse(response, 409, 'Conflict', 'the object has been modified')
     }
-    if (isStatus) return send(response, this.put(shelf.kind, { ...known, status: given['status'] }))
+    if (isStatus) {
+      const rest = isPatch ? (known['status'] as object | undefined) : {}
+      return send(response, this.put(shelf.kind, { ...known, status: { ...rest, ...(given['status'] as object) } }))
+    }
     send(response, this.put(shelf.kind, isPatch ? { ...known, ...given, metadata: known.metadata } : given))
   }
 

@@ -71,6 +71,8 @@ export function controlFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_OTLP_HTTP_LISTEN', `[::]:${PORTS['otlp-http']}`),
           setting('WEFT_STATE_DIR', '/run/weft'),
           setting('WEFT_SOCKET', '/run/weft/control.sock'),
+          // Within the 30 s that the kubelet gives it.
+          setting('WEFT_DRAIN_TIMEOUT', '10s'),
         ],
         ports: PORTS,
         // It listens there last, when it has an identity.

@@ -27,7 +27,7 @@ const ancestorRef = fields({
 
 const ancestor = fields({
   ancestorRef,
-  controllerName: upTo(253).describe('Who wrote this: weft.dev/control.'),
+  controllerName: upTo(253).describe('Who wrote this: weft.dev/controller.'),
   conditions: list(condition, 0, 8).meta({
     description: 'What control has found.',
     'x-kubernetes-list-type': 'map',
@@ -39,7 +39,9 @@ export const policyStatusSchema = fields({
   ancestors: list(ancestor, 0, 16).optional().describe('How the policy fares, for each object that it acts on.'),
   applied: upTo(64)
     .optional()
-    .describe('How many of the sidecars that it concerns have it in force, such as "41 of 42".'),
+    .describe(
+      'How many of the sidecars that it concerns have it in force, such as "41 of 42"; "at least" while a replica of control has not reported.',
+    ),
   lagging: list(upTo(316), 0, 16)
     .optional()
     .describe('Pods, as NAMESPACE/NAME, whose sidecars have it not in force; the first of them.'),
