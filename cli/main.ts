@@ -13,6 +13,7 @@ import { type StatusFlags, status } from './commands/status.ts'
 import { type TracesFlags, traces } from './commands/traces.ts'
 import { type UpFlags, up } from './commands/up.ts'
 import type { Context } from './context.ts'
+import { WEFT_NAMESPACE } from './install/charts.ts'
 import { PRESETS } from './install/values.ts'
 import { createTerminal, tellError } from './terminal.ts'
 import { RUN_DIRECTORY, STATE_DIRECTORY } from './up/paths.ts'
@@ -114,6 +115,7 @@ const collect = (value: string, before: readonly string[]) => [...before, value]
 program
   .command('install')
   .description('print the objects that put Weft into a cluster: weft install | kubectl apply -f -')
+  .option('-n, --namespace <name>', 'where Weft itself is to run', WEFT_NAMESPACE)
   .option('--crds', 'those of the custom resources instead, which come first')
   .addOption(new Option('--preset <name>', 'values to begin with').choices(Object.keys(PRESETS)))
   .option('-f, --values <file>', 'values as for the Helm chart; may be repeated', collect, [])
@@ -128,7 +130,7 @@ program
   .option('--image <image>', 'of the sidecar', USUAL_SETTINGS.image)
   .option('--trust-domain <name>', 'of the mesh', USUAL_SETTINGS.trustDomain)
   .option('--mesh-ranges <cidrs>', 'of pods and services, parted by commas', '')
-  .option('--weft-namespace <name>', 'where Weft itself runs', 'weft-system')
+  .option('--weft-namespace <name>', 'where Weft itself runs', WEFT_NAMESPACE)
   .option('--cluster-domain <name>', 'of the names of services, such as cluster.local')
   .action((flags: InjectFlags) => inject(context, flags))
 

@@ -2,6 +2,7 @@
 
 import { parse } from 'yaml'
 import { explain, wantByDefault } from '#shared/resources/explain.ts'
+import { labelName } from '#shared/resources/fields.ts'
 import type { Context } from '../context.ts'
 import { Failure, messageOf } from '../failure.ts'
 import { crdFiles, WEFT_NAMESPACE, weftFiles } from '../install/charts.ts'
@@ -12,6 +13,7 @@ import { defaultValues } from '../install/values-file.ts'
 import { readText } from '../read-text.ts'
 
 export interface InstallFlags {
+  readonly namespace: string
   readonly crds?: boolean
   readonly preset?: string
   readonly values: readonly string[]
@@ -19,7 +21,7 @@ export interface InstallFlags {
 }
 
 export function install({ terminal, workingDirectory }: Context, flags: InstallFlags): void {
-  const release = { namespace: WEFT_NAMESPACE }
+  const release = { namespace: readNamespace(flags.namespace) }
   if (flags.crds === true) {
     terminal.out(renderChart('weft-crds', crdFiles(), { ...release, name: 'weft-crds' }, {}).trimEnd())
     return
@@ -31,7 +33,28 @@ export function install({ terminal, workingDirectory }: Context, flags: InstallF
   ]
   const values = layers.reduce<Values>((base, over) => mergeValues(base, over as Values), defaultValues())
   checkValues(values)
+  checkJaeger(values, release.namespace)
   terminal.out(renderChart('weft', weftFiles(), { ...release, name: 'weft' }, values).trimEnd())
+}
+
+function readNamespace(name: string): string {
+  const { error } = labelName.safeParse(name)
+  if (error === undefined) return name
+  const [issue] = error.issues
+  throw new Failure(
+    `--namespace ${name}: want ${issue?.message}`,
+    'Give another name, or none: it is weft-system then.',
+  )
+}
+
+/** The preset `demo` names Jaeger by the usual namespace: a value cannot say "where Weft is". The chart has the same check. */
+function checkJaeger(values: Values, namespace: string): void {
+  const policy = JSON.stringify((values['mesh'] as Values)['policy'])
+  if (namespace === WEFT_NAMESPACE || !policy.includes(`//weft-jaeger.${WEFT_NAMESPACE}:`)) return
+  throw new Failure(
+    `mesh.policy.tracing.endpoint is Jaeger in ${WEFT_NAMESPACE}, and Weft goes into ${namespace}`,
+    `Add --set mesh.policy.tracing.endpoint=http://weft-jaeger.${namespace}:4317`,
+  )
 }
 
 function readValues(file: string, workingDirectory: string): Values {

@@ -8,7 +8,7 @@ import { createMaker, labels } from './parts.ts'
 import type { Node, TemplateFile } from './template.ts'
 
 const VERSION = '0.1.0'
-/** Where Weft lives: its own identities are of this namespace. */
+/** Where Weft lives unless it is told otherwise: its own identities are of this namespace. */
 export const WEFT_NAMESPACE = 'weft-system'
 
 export function weftFiles(): readonly TemplateFile[] {

@@ -3,7 +3,7 @@ import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { helmTemplate, tool, weftInstall } from './helm.ts'
 
@@ -115,10 +115,46 @@ test.each([
   expect(() => weftInstall('--set', assignment)).toThrow(path)
 })
 
-test('another namespace than weft-system is refused with the way out', () => {
-  expect(() => helmTemplate('weft', '--namespace', 'elsewhere')).toThrow(
-    'add --namespace weft-system --create-namespace',
-  )
+describe('in another namespace than weft-system', () => {
+  const elsewhere = ['--namespace', 'mesh-system']
+  const demo = 'charts/weft/values-demo.yaml'
+  const jaeger = ['--set', 'mesh.policy.tracing.endpoint=http://weft-jaeger.mesh-system:4317']
+
+  test('helm and weft install give the same bytes, and nothing of them is of weft-system', () => {
+    for (const preset of ['minimal', 'ha']) {
+      const text = helmTemplate('weft', ...elsewhere, '-f', `charts/weft/values-${preset}.yaml`)
+      expect(weftInstall(...elsewhere, '--preset', preset)).toBe(text)
+      expect(text).not.toContain('weft-system')
+    }
+    const text = helmTemplate('weft', ...elsewhere, '-f', demo, ...jaeger)
+    expect(weftInstall(...elsewhere, '--preset', 'demo', ...jaeger)).toBe(text)
+    expect(text).not.toContain('weft-system')
+  })
+
+  test('every process is told where it is', () => {
+    const objects = parseAllDocuments(helmTemplate('weft', ...elsewhere)).map((document) => document.toJS())
+    const deployments = objects.filter((object) => object?.kind === 'Deployment')
+    const told = deployments.map(({ metadata, spec }) => {
+      const { env } = spec.template.spec.containers[0]
+      const own = env.find(({ name }: { name: string }) => name === 'WEFT_SYSTEM_NAMESPACE')
+      return [metadata.name, metadata.namespace, own?.value]
+    })
+    expect(told.sort()).toEqual([
+      ['weft-certs', 'mesh-system', 'mesh-system'],
+      ['weft-control', 'mesh-system', 'mesh-system'],
+      ['weft-injector', 'mesh-system', 'mesh-system'],
+    ])
+  })
+
+  test('the preset demo, whose spans would go to nobody, is refused with the way out', () => {
+    const out = '--set mesh.policy.tracing.endpoint=http://weft-jaeger.mesh-system:4317'
+    expect(() => helmTemplate('weft', ...elsewhere, '-f', demo)).toThrow(out)
+    expect(() => weftInstall(...elsewhere, '--preset', 'demo')).toThrow(out)
+  })
+
+  test('a name that is none is refused', () => {
+    expect(() => weftInstall('--namespace', 'Mesh_System')).toThrow('want a name of lower-case letters')
+  })
 })
 
 test('an older Kubernetes than the charts allow is refused', () => {

@@ -23,7 +23,7 @@ export function tool(name: 'helm' | 'kubeconform', parameters: readonly string[]
   return { status: status ?? -1, stdout, stderr }
 }
 
-/** Throws what Helm says where it fails. */
+/** Throws what Helm says where it fails. A `--namespace` among the parameters wins. */
 export function helmTemplate(chart: 'weft' | 'weft-crds', ...parameters: readonly string[]): string {
   const place = ['--kube-version', KUBE_VERSION, '--namespace', 'weft-system']
   const { status, stdout, stderr } = tool('helm', ['template', chart, `charts/${chart}`, ...place, ...parameters])
