@@ -18,11 +18,13 @@ export interface DestinationParts {
 
 /** null: not of this mesh. `key` is a formatted address; a text that is none is not of the mesh either. */
 export function destinationOf(parts: DestinationParts, key: string, callerNamespace: string): DestinationConfig | null {
-  const service = parts.inventory.byVirtualAddress.get(key)
-  if (service !== undefined) return serviceDestination(parts, service, callerNamespace)
+  const { byVirtualAddress, byPodAddress, nodePorts } = parts.inventory
   const address = readAddress(key)
-  const pod = address && parts.inventory.byPodAddress.get(address.host)
-  return pod === undefined || address === undefined ? null : podDestination(parts, pod, address.port)
+  if (address === undefined) return null
+  const service = byVirtualAddress.get(key) ?? nodePorts.at(address)
+  if (service !== undefined) return serviceDestination(parts, service, callerNamespace)
+  const pod = byPodAddress.get(address.host)
+  return pod === undefined ? null : podDestination(parts, pod, address.port)
 }
 
 function readAddress(key: string) {

@@ -6,7 +6,7 @@ import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { WorkloadResource } from '#shared/resources/workload.ts'
 import type { World, WorldPod } from '#shared/standalone/world.ts'
 import { compareText } from './status.ts'
-import { type ServiceAtPort, virtualAddresses } from './virtual-addresses.ts'
+import { type NodePorts, nodePortsOf, type ServiceAtPort, virtualAddresses } from './virtual-addresses.ts'
 
 export interface Pod {
   readonly world: WorldPod
@@ -28,6 +28,7 @@ export interface Inventory {
   readonly pods: ReadonlyMap<string, Pod>
   /** By formatted virtual address and port. */
   readonly byVirtualAddress: ReadonlyMap<string, ServiceAtPort>
+  readonly nodePorts: NodePorts
   readonly byPodAddress: ReadonlyMap<string, Pod>
   /** Names of services with internalTrafficPolicy: Local. */
   readonly localOnly: ReadonlySet<string>
@@ -51,6 +52,7 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
     services,
     pods: new Map(all.map((pod) => [pod.world.name, pod])),
     byVirtualAddress: virtualAddresses(world, services),
+    nodePorts: nodePortsOf(world, services),
     byPodAddress: podAddresses(all),
     localOnly: new Set(world.services.filter(({ isLocalOnly }) => isLocalOnly).map(keyOf)),
     podsOf: (service) => selected.get(service) ?? [],

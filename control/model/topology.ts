@@ -62,7 +62,7 @@ export function createTopology({ world, pods, localOnly }: Inventory): Topology 
       const reach = reachOf(service)
       if (reach === 'anywhere') return ANYWHERE
       const node = pods.get(pod)?.world.node ?? ''
-      const zone = world.zones?.get(node) ?? ''
+      const zone = world.nodes?.get(node)?.zone ?? ''
       return { node: reach === 'node' ? node : '', zone }
     },
   }

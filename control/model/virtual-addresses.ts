@@ -1,6 +1,6 @@
 // Addresses and ports at which services are dialled. What a service claims from outside (the addresses of its load balancer, its
 // externalIPs) leads to it from inside too, as with kube-proxy; but nobody can claim an address that the cluster has given to another.
-import { canonicalHost, formatAddress } from '#shared/address.ts'
+import { type Address, canonicalHost, formatAddress } from '#shared/address.ts'
 import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { World, WorldService } from '#shared/standalone/world.ts'
 import { compareText } from './status.ts'
@@ -23,7 +23,7 @@ export function virtualAddresses(
       }
   }
   const known = world.services.flatMap((entry) => {
-    const service = services.get(`${entry.namespace}/${entry.name}`)
+    const service = services.get(nameOf(entry))
     return service === undefined ? [] : [{ entry, service }]
   })
   for (const { entry, service } of known) add(service, entry.addresses)
@@ -40,6 +40,26 @@ export function virtualAddresses(
     )
   }
   return found
+}
+
+/** Looked up by address and port apart: a thousand nodes times a thousand ports are not listed. */
+export interface NodePorts {
+  /** undefined: no node has this address, or no service this port. */
+  at(address: Address): ServiceAtPort | undefined
+}
+
+export function nodePortsOf(world: World, services: ReadonlyMap<string, ServiceResource>): NodePorts {
+  const byPort = new Map<number, ServiceAtPort>()
+  for (const entry of world.services) {
+    const service = services.get(nameOf(entry))
+    for (const [nodePort, number] of entry.nodePorts ?? []) {
+      const port = service?.spec.ports.find((one) => one.port === number)
+      if (service !== undefined && port !== undefined) byPort.set(nodePort, { service, port })
+    }
+  }
+  const addresses = byPort.size === 0 ? [] : [...(world.nodes?.values() ?? [])].flatMap((node) => node.addresses)
+  const hosts = new Set(addresses.map(canonicalHost))
+  return { at: ({ host, port }) => (hosts.has(host) ? byPort.get(port) : undefined) }
 }
 
 const nameOf = ({ namespace, name }: WorldService) => `${namespace}/${name}`

@@ -159,20 +159,35 @@ describe('addresses of a service', () => {
     expect(leadsTo(filtered, '203.0.113.5:80')).toBeNull()
   })
 
-  test('a NodePort leads nowhere from inside, nor does a service of UDP alone or an alias for a name', () => {
-    const ports = [{ name: 'http', port: 80, nodePort: 30_080, targetPort: 'web' }]
-    const withAddress = { ...node('n1', 'a'), status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } }
+  test('a service is reached by its NodePort at the address of any node, in both families', () => {
+    const ports = [
+      { name: 'http', port: 80, nodePort: 30_080, targetPort: 'web' },
+      { name: 'dns', port: 53, nodePort: 30_053, protocol: 'UDP' },
+    ]
+    const nodes = [node('n1', 'a', '192.0.2.1', '2001:db8::1'), node('n2', 'b', '192.0.2.2')]
+    const model = modelOf({ services: [service({ type: 'NodePort', ports })], pods, slices, nodes })
+    for (const address of ['192.0.2.1:30080', '192.0.2.2:30080', '[2001:db8::1]:30080'])
+      expect(model.destination(address, 'front')?.service, address).toEqual({
+        namespace: 'shop',
+        name: 'catalog',
+        port: 80,
+      })
+    for (const address of ['192.0.2.1:80', '192.0.2.1:30053', '192.0.2.3:30080', '10.96.0.7:30080'])
+      expect(leadsTo(model, address), address).toBeNull()
+    expect(model.ranges).toEqual(expect.arrayContaining(['192.0.2.1/32', '192.0.2.2/32', '2001:db8::1/128']))
+    // Where no service has such a port, what is around is not asked for one by one.
+    expect(modelOf({ services: [service()], nodes }).ranges).not.toContain('192.0.2.1/32')
+  })
+
+  test('nothing leads to a service of UDP alone, nor to an alias for a name', () => {
     const udp = service({ ...at('10.96.0.8'), ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] }, 'dns')
     const alias = service({ type: 'ExternalName', externalName: 'example.com', ...at('10.96.0.9') }, 'alias')
-    const model = modelOf({
-      services: [service({ type: 'NodePort', ports }), udp, alias],
-      pods,
-      slices,
-      nodes: [withAddress],
-    })
-    expect(leadsTo(model, '10.96.0.7:80')).toBe('catalog')
-    for (const address of ['192.0.2.1:30080', '10.96.0.7:30080', '10.96.0.8:53', '10.96.0.9:80'])
-      expect(leadsTo(model, address), address).toBeNull()
+    const model = modelOf({ services: [service(), udp, alias], pods, slices })
+    expect(['10.96.0.7:80', '10.96.0.8:53', '10.96.0.9:80'].map((address) => leadsTo(model, address))).toEqual([
+      'catalog',
+      null,
+      null,
+    ])
   })
 
   test('nobody claims the address of another service or of a pod; of two that claim one address the older has it', () => {

@@ -10,7 +10,14 @@ export interface KubeService {
   readonly addresses: readonly string[]
   /** Addresses from outside that lead to it too. */
   readonly externalAddresses?: readonly string[]
+  /** [30080, 80] */
+  readonly nodePorts?: readonly (readonly [number, number])[]
   readonly isLocalOnly?: boolean
+}
+
+interface SpecPort extends Omit<ServicePort, 'protocol'> {
+  readonly protocol?: string
+  readonly nodePort?: number
 }
 
 interface ServiceSpec {
@@ -18,7 +25,7 @@ interface ServiceSpec {
   readonly clusterIP?: string
   readonly clusterIPs?: readonly string[]
   readonly selector?: Readonly<Record<string, string>>
-  readonly ports?: readonly (Omit<ServicePort, 'protocol'> & { readonly protocol?: string })[]
+  readonly ports?: readonly SpecPort[]
   readonly publishNotReadyAddresses?: boolean
   readonly sessionAffinity?: string
   readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } }
@@ -35,7 +42,8 @@ interface ServiceStatus {
 export function readService(object: KubeObject): KubeService | undefined {
   const spec = (object['spec'] ?? {}) as ServiceSpec
   if (spec.type === 'ExternalName') return undefined
-  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(readPort)
+  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+  const nodePorts = ports.flatMap(({ nodePort, port }) => (nodePort ? [[nodePort, port] as const] : []))
   if (ports.length === 0 && (spec.ports ?? []).length > 0) return undefined
   const { name = '', namespace = '', creationTimestamp } = object.metadata
   const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])
@@ -46,12 +54,13 @@ export function readService(object: KubeObject): KubeService | undefined {
       metadata: { name, namespace, labels: {}, annotations: {}, ...(creationTimestamp && { creationTimestamp }) },
       spec: {
         selector: { ...spec.selector },
-        ports,
+        ports: ports.map(readPort),
         publishNotReadyAddresses: spec.publishNotReadyAddresses === true,
         ...affinityOf(spec),
       },
     },
     addresses: addresses.filter((address) => address !== 'None' && address !== ''),
+    ...(nodePorts.length > 0 && { nodePorts }),
     ...(spec.internalTrafficPolicy === 'Local' && { isLocalOnly: true }),
     ...externalOf(spec, (object['status'] ?? {}) as ServiceStatus),
   }
@@ -66,7 +75,7 @@ function affinityOf({ sessionAffinity, sessionAffinityConfig }: ServiceSpec): Pa
   }
 }
 
-function readPort({ name, port, targetPort, appProtocol }: Omit<ServicePort, 'protocol'>): ServicePort {
+function readPort({ name, port, targetPort, appProtocol }: SpecPort): ServicePort {
   return {
     port,
     protocol: 'TCP',

@@ -1,7 +1,7 @@
 // From objects of the API server to what is compiled: documents and the world. Pure.
 import { canonicalHost } from '#shared/address.ts'
 import type { Loaded } from '#shared/resources/load.ts'
-import type { World, WorldGrant, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
+import type { World, WorldGrant, WorldNode, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
 import { type KubeDocument, SOURCE } from './kubernetes-documents.ts'
 import type { KubeService, KubeSlice } from './kubernetes-services.ts'
 
@@ -9,8 +9,7 @@ export interface KubeObjects {
   readonly services: ReadonlyMap<string, KubeService>
   readonly slices: ReadonlyMap<string, KubeSlice>
   readonly pods: ReadonlyMap<string, WorldPod>
-  /** Zones, by node. */
-  readonly zones: ReadonlyMap<string, string>
+  readonly nodes: ReadonlyMap<string, WorldNode>
   readonly grants: ReadonlyMap<string, WorldGrant>
   /** Of each kind. */
   readonly documents: readonly ReadonlyMap<string, KubeDocument>[]
@@ -24,7 +23,7 @@ export interface MeshFacts {
 }
 
 export function toWorld(
-  { services, slices, pods, zones, grants }: KubeObjects,
+  { services, slices, pods, nodes, grants }: KubeObjects,
   { trustDomain, systemNamespace, controlService }: MeshFacts,
 ): World {
   const known = [...services.values()].map(({ resource, ...rest }) => {
@@ -32,6 +31,7 @@ export function toWorld(
     return { namespace, name, ...rest }
   })
   const podList = [...pods.values()]
+  const nodeAddresses = [...nodes.values()].flatMap(({ addresses }) => addresses)
   return {
     mesh: {
       name: SOURCE,
@@ -41,12 +41,13 @@ export function toWorld(
       serviceCIDRs: [
         ...rangesAround(known.flatMap(({ addresses }) => addresses)),
         ...singleRanges(known.flatMap(({ externalAddresses = [] }) => externalAddresses)),
+        ...(known.some(({ nodePorts }) => nodePorts) ? singleRanges(nodeAddresses) : []),
       ],
       gateways: services.get(`${systemNamespace}/${controlService}`)?.addresses ?? [],
     },
     services: known,
     pods: podList,
-    zones,
+    nodes,
     grants: [...grants.values()],
     slices: Map.groupBy<string, WorldSlice>(slices.values(), (slice) => (slice as KubeSlice).service),
   }

@@ -2,7 +2,7 @@
 import { type KubeObject, keyOf } from '#shared/kube/objects.ts'
 import { compile, type Model } from '../model/compile.ts'
 import { readRoute } from './kubernetes-documents.ts'
-import { readZone } from './kubernetes-nodes.ts'
+import { readNode } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { toDocuments, toWorld } from './kubernetes-world.ts'
@@ -30,7 +30,7 @@ export function modelOf({ services, pods = [], slices = [], nodes = [], routes =
     services: read(services, readService),
     pods: read(pods, readPod),
     slices: read(slices, readSlice),
-    zones: read(nodes, readZone),
+    nodes: read(nodes, readNode),
     grants: new Map(),
     documents: [read(routes, readRoute)],
   }
@@ -65,8 +65,9 @@ export const pod = (name: string, host: number, { spec = {}, metadata = {}, isRe
   },
 })
 
-export const node = (name: string, zone?: string): KubeObject => ({
+export const node = (name: string, zone?: string, ...addresses: string[]): KubeObject => ({
   metadata: { name, labels: zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone } },
+  status: { addresses: addresses.map((address) => ({ type: 'InternalIP', address })) },
 })
 
 const READY = { ready: true, serving: true, terminating: false }

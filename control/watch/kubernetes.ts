@@ -21,7 +21,7 @@ import { type Watch, Watched } from '#shared/watch.ts'
 import { compile, describeFaults, type Model } from '../model/compile.ts'
 import { refusedStatuses } from '../model/refused.ts'
 import { type KubeDocument, readGrant, readPolicy, readRoute } from './kubernetes-documents.ts'
-import { readZone } from './kubernetes-nodes.ts'
+import { readNode } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
@@ -77,7 +77,7 @@ function startInformers(options: WatchKubernetesOptions) {
     services: start(SERVICES, readService),
     slices: start(ENDPOINT_SLICES, readSlice),
     pods: start(PODS, readPod),
-    zones: start(NODES, readZone),
+    nodes: start(NODES, readNode),
     grants: start(REFERENCE_GRANTS, readGrant),
     routes: start(HTTP_ROUTES, readRoute),
     trafficPolicies: start(TRAFFIC_POLICIES, readPolicy('TrafficPolicy')),
@@ -86,12 +86,12 @@ function startInformers(options: WatchKubernetesOptions) {
 }
 
 function objectsOf(informers: ReturnType<typeof startInformers>): KubeObjects {
-  const { services, slices, pods, zones, grants, routes, trafficPolicies, meshPolicies } = informers
+  const { services, slices, pods, nodes, grants, routes, trafficPolicies, meshPolicies } = informers
   return {
     services: services.objects.current,
     slices: slices.objects.current,
     pods: pods.objects.current,
-    zones: zones.objects.current,
+    nodes: nodes.objects.current,
     grants: grants.objects.current,
     documents: [routes, trafficPolicies, meshPolicies].map(({ objects }) => objects.current),
   }

@@ -65,16 +65,33 @@ export function parseRange(cidr: string): Range {
   }
 }
 
-/** The widest range around `host` that touches none of `ranges`; null when one of them contains it. */
+/** Bits in which both begin alike. */
+function countShared(one: Uint8Array, other: Uint8Array): number {
+  for (let at = 0; at < one.length; at++) {
+    const difference = (one[at] ?? 0) ^ (other[at] ?? 0)
+    if (difference !== 0) return at * 8 + Math.clz32(difference) - 24
+  }
+  return one.length * 8
+}
+
+/** The ranges of a mesh are asked about for each address outside it, and each load balancer adds one. */
+const parsed = new WeakMap<readonly string[], readonly Block[]>()
+
+function blocksOf(ranges: readonly string[]): readonly Block[] {
+  const known = parsed.get(ranges) ?? ranges.map(parseBlock)
+  parsed.set(ranges, known)
+  return known
+}
+
+/** The widest range around `host` that touches none of `ranges`; null when one of them contains it. The list must not change. */
 export function widestRangeOutside(host: string, ranges: readonly string[]): string | null {
   const bytes = hostBytes(host)
-  const blocks = ranges.map(parseBlock).filter((block) => block.bytes.length === bytes.length)
-  if (blocks.some((block) => agree(bytes, block.bytes, block.prefix))) return null
-  // A block that does not hold the host leaves it at some bit: up to and with that bit the range must be given.
   let prefix = 0
-  for (const block of blocks) {
-    let shared = 0
-    while (agree(bytes, block.bytes, shared + 1)) shared++
+  for (const block of blocksOf(ranges)) {
+    if (block.bytes.length !== bytes.length) continue
+    const shared = countShared(bytes, block.bytes)
+    if (shared >= block.prefix) return null
+    // A block that does not hold the host leaves it at some bit: up to and with that bit the range must be given.
     prefix = Math.max(prefix, shared + 1)
   }
   return `${hostText(masked(bytes, prefix))}/${prefix}`

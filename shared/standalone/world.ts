@@ -17,8 +17,8 @@ export interface World {
   readonly pods: readonly WorldPod[]
   /** By service, "shop/catalog". Absent: endpoints follow from labels and readiness of pods. */
   readonly slices?: ReadonlyMap<string, readonly WorldSlice[]>
-  /** By the name of a node. Absent: there are no zones. */
-  readonly zones?: ReadonlyMap<string, string>
+  /** By name. Absent: one machine. */
+  readonly nodes?: ReadonlyMap<string, WorldNode>
   /** Absent: nothing is granted. */
   readonly grants?: readonly WorldGrant[]
 }
@@ -27,6 +27,12 @@ export interface World {
 export interface Place {
   readonly node: string
   readonly zone: string
+}
+
+export interface WorldNode {
+  /** Empty: none. */
+  readonly zone: string
+  readonly addresses: readonly string[]
 }
 
 /** As of a ReferenceGrant: who of another namespace may refer to what is in this one. */
@@ -65,6 +71,8 @@ export interface WorldService {
   readonly addresses: readonly string[]
   /** Addresses outside the cluster's own ranges that lead to it too. */
   readonly externalAddresses?: readonly string[]
+  /** Ports of every node that lead to a port of the service: [30080, 80]. */
+  readonly nodePorts?: readonly (readonly [number, number])[]
   /** internalTrafficPolicy: Local: callers get the endpoints on their own node only. */
   readonly isLocalOnly?: boolean
 }

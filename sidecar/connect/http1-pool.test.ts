@@ -13,8 +13,19 @@ const other: Endpoint = { address: { host: '10.0.0.2', port: 80 }, weight: 1, id
 class FakeConnection implements HttpClientConnection {
   isIdle = true
   isDestroyed = false
+  isLeaving = false
   onIdle = () => {}
+  onCapacity = () => {}
+  onLeaving = () => {}
   onGone = () => {}
+
+  get capacity(): number {
+    return this.isIdle ? 1 : 0
+  }
+
+  get active(): number {
+    return this.isIdle ? 0 : 1
+  }
 
   open(): HttpStream {
     if (!this.isIdle) throw new Error('opened while in use')
@@ -31,6 +42,10 @@ class FakeConnection implements HttpClientConnection {
   go(): void {
     this.isIdle = false
     this.onGone()
+  }
+
+  drain(): void {
+    this.isLeaving = true
   }
 
   destroy(): void {

@@ -1,6 +1,7 @@
 // Decodes the chunked coding (RFC 9112 section 7.1), byte for byte where a line may be cut anywhere, in one step for data.
+
+import { CR, LF, VALUE } from '#flow/characters.ts'
 import type { Fields } from '#flow/stream.ts'
-import { CR, LF, VALUE } from './characters.ts'
 import { CHUNK_EXTENSION_LIMIT_BYTES } from './limits.ts'
 import { malformed } from './malformed.ts'
 import { HeadReader } from './parse.ts'

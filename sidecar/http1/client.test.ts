@@ -253,6 +253,59 @@ test('an exchange may open the next request from within onIdle', async () => {
   expect(second.body).toBe('ok')
 })
 
+test('the end of a request tells the capacity first, and that it is idle only if no request was opened on that', async () => {
+  await using client = await startCodecClient()
+  const second = new Heard()
+  const told: string[] = []
+  client.connection.onIdle = () => told.push('idle')
+  client.connection.onCapacity = () => {
+    told.push(`capacity ${client.connection.capacity}`)
+    if (told.length === 1) client.connection.open(second).sendHead(requestTo('/second'), true)
+  }
+  expect([client.connection.capacity, client.connection.active]).toEqual([1, 0])
+  client.get()
+  expect([client.connection.capacity, client.connection.active]).toEqual([0, 1])
+  for (const path of ['/', '/second']) {
+    await client.peer.untilIncludes(`GET ${path} `)
+    client.peer.send(OK)
+  }
+  await second.ended()
+
+  expect(told).toEqual(['capacity 1', 'capacity 1', 'idle'])
+})
+
+test('a drained connection finishes its request and closes; an idle one closes at once', async () => {
+  for (const isBusy of [true, false]) {
+    await using client = await startCodecClient()
+    let leaving = 0
+    client.connection.onLeaving = () => leaving++
+    const half = isBusy ? client.get() : null
+    if (isBusy) await client.peer.untilIncludes('\r\n\r\n')
+    client.connection.drain()
+    expect([client.connection.isLeaving, client.connection.capacity]).toEqual([true, 0])
+    if (isBusy) client.peer.send(OK)
+    await half?.ended()
+    await client.isGone()
+
+    expect(half?.body).toBe(isBusy ? 'ok' : undefined)
+    expect([leaving, client.idle]).toEqual([isBusy ? 1 : 0, 0])
+  }
+})
+
+test('an answer that says close tells at its head that the connection is leaving', async () => {
+  await using client = await startCodecClient()
+  const told: string[] = []
+  const half = client.get()
+  client.connection.onLeaving = () => told.push(`leaving after ${half.log.length}`)
+  client.connection.onGone = () => told.push('gone')
+  await client.peer.untilIncludes('\r\n\r\n')
+  client.peer.send('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
+  await half.ended()
+  await client.peer.untilEnd()
+
+  expect(told).toEqual(['leaving after 0', 'gone'])
+})
+
 test('a paused answer stops its sender', async () => {
   await using client = await startCodecClient()
   const half = client.get()

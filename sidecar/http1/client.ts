@@ -27,6 +27,8 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
   readonly output: Output
   readonly pen: Pen
   onIdle: () => void = () => {}
+  onCapacity: () => void = () => {}
+  onLeaving: () => void = () => {}
   onGone: () => void = () => {}
   readonly #stream: Duplex
   readonly #head = new ResponseHead()
@@ -38,6 +40,7 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
   #isHeld = false
   /** The connection ends with the answer that is being read. */
   #closes = false
+  #hasToldLeaving = false
   #isGone = false
 
   constructor(stream: Duplex) {
@@ -55,10 +58,20 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     if (stream.closed) process.nextTick(() => this.#onClose())
   }
 
+  get isLeaving(): boolean {
+    return this.#closes || this.#isGone || this.#stream.destroyed || this.#stream.readableEnded
+  }
+
   get isIdle(): boolean {
-    return (
-      this.#current === null && !this.#closes && !this.#isGone && !this.#stream.destroyed && !this.#stream.readableEnded
-    )
+    return this.#current === null && !this.isLeaving
+  }
+
+  get capacity(): number {
+    return this.isIdle ? 1 : 0
+  }
+
+  get active(): number {
+    return this.#current === null ? 0 : 1
   }
 
   open(events: StreamEvents): HttpStream {
@@ -73,9 +86,22 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     return stream
   }
 
+  drain(): void {
+    this.#leave()
+    if (this.#current === null) this.destroy()
+  }
+
   destroy(): void {
     this.#stream.destroy()
     if (this.#stream.closed) this.#onClose()
+  }
+
+  /** No request follows the one in flight. */
+  #leave(): void {
+    this.#closes = true
+    if (this.#hasToldLeaving || this.#current === null) return
+    this.#hasToldLeaving = true
+    this.onLeaving()
   }
 
   // ---- reading
@@ -103,7 +129,7 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
       const stream = this.#current
       if (stream === null) return
       if (stream.isReceived) {
-        this.#closes = true
+        this.#leave()
         if (!stream.isSent) this.#fail('protocol')
         return
       }
@@ -118,7 +144,7 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
   #onResponseHead(stream: ClientStream): void {
     const head = this.#head
     // Servers differ on whether what follows a request to upgrade, once turned down, is HTTP: nothing follows.
-    if (!head.keepsAlive || stream.hasUpgrade) this.#closes = true
+    if (!head.keepsAlive || stream.hasUpgrade) this.#leave()
     if (head.status === 101) return this.#switch(stream)
     if (head.status < 200) return this.#tellInterim(stream)
     this.#awaitsHead = false
@@ -138,7 +164,7 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     else if (contentLength >= 0) this.#body.beginLength(contentLength)
     else {
       this.#body.beginRest()
-      this.#closes = true
+      this.#leave()
     }
   }
 
@@ -154,7 +180,7 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     if (!stream.hasUpgrade || !head.hasUpgrade || !stream.isSent) throw malformed('a 101 that nobody asked for')
     removeField(head.fields, 'content-length')
     this.#awaitsHead = false
-    this.#closes = true
+    this.#leave()
     this.#body.beginRest()
     this.pen.body.begin('rest')
     stream.isTunnel = true
@@ -213,7 +239,12 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     // A tunnel closes by itself when both directions are out.
     if (stream.isTunnel) return
     if (this.#closes || this.#stream.readableLength > 0) this.destroy()
-    else if (this.isIdle) this.onIdle()
+    else this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    if (this.isIdle) this.onCapacity()
+    if (this.isIdle) this.onIdle()
   }
 
   // ---- the end

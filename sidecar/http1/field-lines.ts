@@ -1,7 +1,8 @@
 // Field lines of a head that is written. Nothing that would break a line or say a framing of its own gets through, whoever
 // put it there: framing and Connection are written by the codec alone, from facts.
-import type { Fields } from '#flow/stream.ts'
-import { consistsOf, TOKEN, VALUE } from './characters.ts'
+
+import { consistsOf, TOKEN, VALUE } from '#flow/characters.ts'
+import { type Fields, NEVER_INDEXED } from '#flow/stream.ts'
 
 /** A bug of ours: a head or body was handed over that cannot be sent as HTTP/1.1. The half ends with 'internal'. */
 export class Unsendable extends Error {
@@ -61,7 +62,9 @@ export class FieldLines {
 
 export function trailerLines(fields: Fields): string {
   let text = ''
-  for (let i = 0; i < fields.length; i += 2) text += fieldLine(fields[i] as string, fields[i + 1] as string)
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== NEVER_INDEXED) text += fieldLine(fields[i] as string, fields[i + 1] as string)
+  }
   return text
 }
 

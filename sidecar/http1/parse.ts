@@ -1,6 +1,6 @@
 // Reads a head (or trailers) that may come in pieces, line by line. A line is judged only once its LF is there, so the
 // verdict never depends on how the bytes were cut. A head that comes whole is read where it lies, without a copy.
-import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from './characters.ts'
+import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE } from '#flow/characters.ts'
 import { FIELD_LIMIT, HEAD_LIMIT_BYTES, REQUEST_LINE_LIMIT_BYTES } from './limits.ts'
 import { Malformed, malformed } from './malformed.ts'
 

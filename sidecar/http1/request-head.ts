@@ -1,6 +1,6 @@
 // A request's head: its line, Host and what its fields say (RFC 9112 sections 3 and 6, RFC 9110 section 7.2).
-import { isAuthority } from './authority.ts'
-import { CR, consistsOf, LF, METHOD, SPACE, TARGET } from './characters.ts'
+import { isAuthority } from '#flow/authority.ts'
+import { CR, consistsOf, LF, METHOD, SPACE, TARGET } from '#flow/characters.ts'
 import { FieldFacts } from './field-facts.ts'
 import { Malformed, malformed } from './malformed.ts'
 import type { HeadShape } from './parse.ts'

@@ -1,5 +1,5 @@
 // A response's head: its line and what its fields say (RFC 9112 sections 4 and 6). Whatever is refused ends the connection.
-import { CR, LF, SPACE, VALUE } from './characters.ts'
+import { CR, LF, SPACE, VALUE } from '#flow/characters.ts'
 import { FieldFacts } from './field-facts.ts'
 import { malformed } from './malformed.ts'
 import type { HeadShape } from './parse.ts'

@@ -1,10 +1,10 @@
 // Heads as they go out. Content-Length or Transfer-Encoding is written from facts, never both; the body writer is set to match.
 import { STATUS_CODES } from 'node:http'
+import { isAuthority } from '#flow/authority.ts'
+import { consistsOf, METHOD } from '#flow/characters.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { Fields } from '#flow/stream.ts'
-import { isAuthority } from './authority.ts'
 import type { BodyWriter } from './body-writer.ts'
-import { consistsOf, METHOD } from './characters.ts'
 import { type FieldLines, Unsendable } from './field-lines.ts'
 import { isTarget } from './request-head.ts'
 

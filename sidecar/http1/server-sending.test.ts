@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { NEVER_INDEXED } from '#flow/stream.ts'
 import { echo, RawClient, startCodecServer } from './testing.ts'
 import { get, ok, send } from './testing-messages.ts'
 
@@ -52,6 +53,19 @@ test('sendData says when to stop, and onDrain when to go on', async () => {
   expect(order?.map((run) => `${run[0]}${run.length}`)).toEqual(
     Array.from({ length: sent }, (_, i) => `${'xy'[i % 2]}${chunk.length}`),
   )
+})
+
+test('what no HPACK table may hold is a word of HTTP/2: HTTP/1.1 sends its fields and not the word', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/'))
+  const request = await server.request(0)
+  request.stream.sendHead([':status', '200', 'x-key', 'a', NEVER_INDEXED, 'x-key'], false)
+  request.stream.sendTrailers(['x-sum', '1', NEVER_INDEXED, 'x-sum'])
+  const received = await client.untilIncludes('x-sum: 1\r\n\r\n')
+
+  expect(received).toContain('x-key: a\r\n')
+  expect(received).not.toContain('never-indexed')
 })
 
 test('a late call of a former exchange does not touch the next one', async () => {

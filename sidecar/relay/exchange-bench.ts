@@ -118,9 +118,15 @@ export class Bench {
         this.upstreams.push(stream)
         return stream
       },
+      capacity: 1,
+      active: 0,
+      isLeaving: false,
       isIdle: true,
       onIdle() {},
+      onCapacity() {},
+      onLeaving() {},
       onGone() {},
+      drain() {},
       destroy() {},
     }
     this.waiting.shift()?.(null, connection, false)

@@ -94,9 +94,9 @@ async function createServer(name: string, spec: object = {}): Promise<string> {
 }
 
 /** Nodes of the endpoints that each of the sidecars has in force for an address, once they are as expected. */
-async function expectSeen(address: string, expected: readonly string[]): Promise<void> {
+async function expectSeen(address: string, expected: readonly string[], port = 80): Promise<void> {
   const seen = async () => {
-    const found = await Promise.all(sidecars.map(({ discovery }) => discovery.find({ host: address, port: 80 })))
+    const found = await Promise.all(sidecars.map(({ discovery }) => discovery.find({ host: address, port })))
     return found.map((known) => {
       const { current = [] } = known?.endpoints(known.config.current.defaultBackend) ?? {}
       return current
@@ -181,10 +181,15 @@ test('publishNotReadyAddresses: pods that are not ready are used as their slice 
   await expectSeen(strict, EVERYWHERE)
 })
 
-test('a service is reached by the addresses of its load balancer and by its externalIPs', async () => {
+test('a service is reached by the addresses of its load balancer, by its externalIPs and by its NodePort on any node', async () => {
   await createServer('outside', { type: 'LoadBalancer', externalIPs: ['198.51.100.7'] })
   await putSlice('outside')
   const status = { loadBalancer: { ingress: [{ ip: '203.0.113.5' }] } }
   await api.client.patch(SERVICES, { namespace: 'shop', name: 'outside' }, { status }, { subresource: 'status' })
   for (const address of ['203.0.113.5', '198.51.100.7']) await expectSeen(address, EVERYWHERE)
+  const addresses = [{ type: 'InternalIP', address: '192.0.2.3' }]
+  await api.client.patch(NODES, { name: 'n3' }, { status: { addresses } }, { subresource: 'status' })
+  const { spec } = await api.client.get(SERVICES, { namespace: 'shop', name: 'outside' })
+  const [port] = (spec as { ports: readonly { nodePort: number }[] }).ports
+  await expectSeen('192.0.2.3', EVERYWHERE, port?.nodePort)
 })
