@@ -1,6 +1,6 @@
 // Prints what an image holds, as CycloneDX: the packages that bundles are made of (package-lock.json, none of development)
-// and, with --root FOLDER, the Debian packages that its other files are of.
-//   node scripts/sbom.ts weft-sidecar [--root FOLDER]
+// and Debian packages: those that the files of a folder are of, or all that are installed where this runs.
+//   node scripts/sbom.ts weft-sidecar [--root FOLDER | --installed]
 import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,11 +8,13 @@ import { parseArgs } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '..')
 const { values: options, positionals } = parseArgs({
-  options: { root: { type: 'string' } },
+  options: { root: { type: 'string' }, installed: { type: 'boolean' } },
   allowPositionals: true,
 })
 const [image] = positionals
-if (image === undefined) throw new Error('which image? node scripts/sbom.ts weft-sidecar [--root FOLDER]')
+if (image === undefined) throw new Error('which image? node scripts/sbom.ts weft-sidecar [--root FOLDER | --installed]')
+/** The shop has no packages but its Node. */
+const isBundled = image !== 'weft-demo'
 
 interface Locked {
   readonly version: string
@@ -39,6 +41,7 @@ const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) a
 function npmComponents(): readonly Component[] {
   return Object.entries(lock.packages)
     .filter(([path, { dev, cpu }]) => path !== '' && dev !== true && (cpu === undefined || cpu.includes(process.arch)))
+    .filter(([path]) => isBundled || path.startsWith('node_modules/node-linux-'))
     .map(([path, { version, license, integrity }]) => {
       const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
       const hash = /^sha512-(.+)$/.exec(integrity ?? '')?.[1]
@@ -66,8 +69,13 @@ function debianComponents(root: string): readonly Component[] {
   const owners = new Set(
     run('dpkg', ['-S', ...candidates]).flatMap((line) => /^([^:, ]+)(?::\w+)?: /.exec(line)?.[1] ?? []),
   )
+  return owners.size === 0 ? [] : installedComponents([...owners])
+}
+
+/** Of these packages; of all where none is named. */
+function installedComponents(names: readonly string[]): readonly Component[] {
   const format = ['Package', 'Version', 'Architecture'].map((field) => `\${${field}}`).join(' ')
-  return run('dpkg-query', ['-W', '-f', `${format}\n`, ...owners]).flatMap((line) => {
+  return run('dpkg-query', ['-W', '-f', `${format}\n`, ...names]).flatMap((line) => {
     const [name, version, architecture] = line.split(' ')
     if (name === undefined || version === undefined) return []
     const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}`
@@ -88,7 +96,12 @@ function run(command: string, parameters: readonly string[]): readonly string[] 
   }
 }
 
-const components = [...npmComponents(), ...(options.root === undefined ? [] : debianComponents(options.root))]
+function fromDebian(): readonly Component[] {
+  if (options.installed === true) return installedComponents([])
+  return options.root === undefined ? [] : debianComponents(options.root)
+}
+
+const components = [...npmComponents(), ...fromDebian()]
 const bom = {
   bomFormat: 'CycloneDX',
   specVersion: '1.6',
