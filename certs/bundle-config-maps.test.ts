@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { CLUSTER_ROLES } from '#shared/kube/installation.ts'
 import { PODS } from '#shared/kube/objects.ts'
 import { Watched } from '#shared/watch.ts'
 import { logInto } from '../test/support/certs.ts'
@@ -18,7 +19,7 @@ let namespaces: Namespaces
 let publisher: BundlePublisher
 let logged: Record<string, unknown>[]
 beforeEach(async () => {
-  api = await startFakeApiServer(NAMESPACES, PODS, CONFIG_MAPS)
+  api = await startFakeApiServer(NAMESPACES, PODS, CONFIG_MAPS, CLUSTER_ROLES)
   client = createKubeClient({ connection: api.connection, clock: systemClock, userAgent: 'test' })
   authority = new Watched(await makeAuthority())
   putNamespace('weft-system')
@@ -68,6 +69,17 @@ test('the bundle is in labelled namespaces and in our own, and nowhere else', as
   expect(api.object(CONFIG_MAPS, 'shop/weft-trust-bundle')).toMatchObject({
     metadata: { labels: { 'app.kubernetes.io/managed-by': 'weft' } },
   })
+})
+
+test('the bundles are owned by the installation, and by a new one after it has taken the old ones along', async () => {
+  await api.until(() => isPublished('shop', 'weft-system'))
+  const ownersIn = (namespace: string) =>
+    api.object(CONFIG_MAPS, `${namespace}/weft-trust-bundle`)?.metadata.ownerReferences?.map(({ uid }) => uid)
+  for (const uid of ['1-2-3', '4-5-6']) {
+    api.put(CLUSTER_ROLES, { metadata: { name: 'weft-installation', uid } })
+    for (const namespace of ['shop', 'weft-system']) api.remove(CONFIG_MAPS, `${namespace}/weft-trust-bundle`)
+    await advanceUntil(60_000, () => ownersIn('shop')?.[0] === uid && ownersIn('weft-system')?.[0] === uid)
+  }
 })
 
 test('a namespace that gets the label gets the bundle', async () => {

@@ -4,6 +4,7 @@ import type { Clock } from '#shared/clock.ts'
 import { MANAGED_BY, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isNotFound } from '#shared/kube/error.ts'
+import { createOwners, type OwnerReference, type Owners } from '#shared/kube/installation.ts'
 import type { ObjectName } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
@@ -38,6 +39,7 @@ export function publishBundle(options: BundlePublisherOptions): BundlePublisher 
 
 class Publisher implements BundlePublisher {
   readonly #options: BundlePublisherOptions
+  readonly #owners: Owners
   /** By namespace, the bundle that is there as far as we know; empty text: none. */
   #done = new Map<string, string>()
   #isClosed = false
@@ -48,6 +50,7 @@ class Publisher implements BundlePublisher {
 
   constructor(options: BundlePublisherOptions) {
     this.#options = options
+    this.#owners = createOwners(options.client)
   }
 
   start(): void {
@@ -117,7 +120,7 @@ class Publisher implements BundlePublisher {
     const place: ObjectName = { namespace, name: TRUST_BUNDLE.configMap }
     const isThere = isWanted || (await this.#isOurs(place))
     if (isThere && (isWanted || (await hasSidecars(namespace)))) {
-      await client.apply(CONFIG_MAPS, configMap(place, bundle), { fieldManager: 'weft-certs' })
+      await client.apply(CONFIG_MAPS, configMap(place, bundle, await this.#owners()), { fieldManager: 'weft-certs' })
       this.#done.set(namespace, bundle)
       log.debug({ namespace }, 'the trust bundle is published')
       return
@@ -140,7 +143,6 @@ class Publisher implements BundlePublisher {
   }
 }
 
-function configMap({ namespace, name }: ObjectName, bundle: string) {
-  const place = namespace === undefined ? { name } : { namespace, name }
-  return { metadata: { ...place, labels: MANAGED_BY }, data: { [TRUST_BUNDLE.key]: bundle } }
+function configMap(place: ObjectName, bundle: string, ownerReferences: readonly OwnerReference[]) {
+  return { metadata: { ...place, labels: MANAGED_BY, ownerReferences }, data: { [TRUST_BUNDLE.key]: bundle } }
 }

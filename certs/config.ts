@@ -1,7 +1,7 @@
 // Every setting of certs with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type Address, parseAddress } from '#shared/address.ts'
 import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
-import { milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+import { flag, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
 
 const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
   variable,
@@ -53,6 +53,11 @@ export const SETTINGS = {
     'WEFT_ROOT_SECRET',
     'weft-root',
     'kubernetes: the Secret (kubernetes.io/tls) of the root; made where there is none.',
+  ),
+  keepRoot: flag(
+    'WEFT_KEEP_ROOT',
+    'false',
+    'kubernetes: whether a root that is made here outlives an uninstallation of Weft.',
   ),
   tokenAudience: text('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE, 'kubernetes: the audience that a token must be for.'),
   kubeconfig: text('WEFT_KUBECONFIG', '', 'kubernetes: a kubeconfig; empty: the service account of this pod.'),

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { createKubeClient } from '#shared/kube/client.ts'
 import { inCluster, type KubeConnection, readKubeconfig } from '#shared/kube/config.ts'
+import { createOwners } from '#shared/kube/installation.ts'
 import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
 import { type Attestor, createTokenAttestor } from './attest.ts'
@@ -56,12 +57,17 @@ async function openKubernetes(config: Omit<CertsConfig, 'logLevel'>, parts: Plat
   const client = createKubeClient({ connection, clock, userAgent: 'weft-certs', timeoutMs: API_LIMIT_MS })
   const { systemNamespace: own, trustDomain, tokenAudience: audience } = config
   const closers: (() => void)[] = [client.close]
-  const root = await openRootSecret({ ...parts, client, namespace: own, name: config.rootSecret, trustDomain }).catch(
-    (error: unknown) => {
-      client.close()
-      throw error
-    },
-  )
+  const root = await openRootSecret({
+    ...parts,
+    client,
+    namespace: own,
+    name: config.rootSecret,
+    trustDomain,
+    owners: config.keepRoot ? async () => [] : createOwners(client),
+  }).catch((error: unknown) => {
+    client.close()
+    throw error
+  })
   closers.unshift(root.close)
   return {
     authority: root.authority,

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Clock, ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { CLUSTER_ROLES, createOwners, type Owners } from '#shared/kube/installation.ts'
 import type { KubeObject } from '#shared/kube/objects.ts'
 import { until } from '#shared/watch.ts'
 import { logInto } from '../test/support/certs.ts'
@@ -20,7 +21,7 @@ let client: KubeClient
 let logged: Record<string, unknown>[]
 const opened: RootSecret[] = []
 beforeEach(async () => {
-  api = await startFakeApiServer(SECRETS, CONFIG_MAPS)
+  api = await startFakeApiServer(SECRETS, CONFIG_MAPS, CLUSTER_ROLES)
   client = createKubeClient({ connection: api.connection, clock: systemClock, userAgent: 'test' })
   logged = []
 })
@@ -30,10 +31,17 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-async function open(clock: Clock = systemClock): Promise<RootSecret> {
+async function open(clock: Clock = systemClock, owners: Owners = createOwners(client)): Promise<RootSecret> {
   const log = logInto(logged)
   const place = { namespace: 'weft-system', name: 'weft-root' }
-  const root = await openRootSecret({ client, ...place, trustDomain: 'weft.local', clock, log })
+  const root = await openRootSecret({
+    client,
+    ...place,
+    trustDomain: 'weft.local',
+    owners,
+    clock,
+    log,
+  })
   opened.push(root)
   return root
 }
@@ -71,6 +79,17 @@ test('the first start makes the Secret, and the next uses it', async () => {
   expect(dataOf(secret)['tls.crt']).toBe(dataOf(secret)['ca.crt'])
   expect((await open()).authority.current.bundle).toBe(first.authority.current.bundle)
   expect(api.requests.filter((request) => request.startsWith('POST'))).toHaveLength(1)
+})
+
+test('a root that is made here is owned by the installation, unless it is to be kept', async () => {
+  api.put(CLUSTER_ROLES, { metadata: { name: 'weft-installation', uid: '1-2-3' } })
+  await open()
+  expect(api.object(SECRETS, NAME)?.metadata.ownerReferences).toMatchObject([
+    { name: 'weft-installation', uid: '1-2-3' },
+  ])
+  api.remove(SECRETS, NAME)
+  await open(systemClock, async () => [])
+  expect(api.object(SECRETS, NAME)?.metadata.ownerReferences).toEqual([])
 })
 
 test('of ten replicas that start together one makes the root, and all use it', async () => {

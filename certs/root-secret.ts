@@ -4,6 +4,7 @@ import type { Clock } from '#shared/clock.ts'
 import { MANAGED_BY, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict, isNotFound } from '#shared/kube/error.ts'
+import type { Owners } from '#shared/kube/installation.ts'
 import type { KubeObject, ObjectName } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
@@ -15,6 +16,8 @@ export interface RootSecretOptions {
   readonly namespace: string
   readonly name: string
   readonly trustDomain: string
+  /** Of a root that is made here. With them it goes when they go; without, it outlives an installation. */
+  readonly owners: Owners
   readonly clock: Clock
   readonly log: Log
 }
@@ -74,12 +77,12 @@ async function find({ client, namespace, name }: RootSecretOptions): Promise<Kub
 
 /** Of replicas that start together one wins; the others read what it has made. */
 async function make(options: RootSecretOptions): Promise<KubeObject> {
-  const { client, namespace, name, clock, trustDomain, log } = options
+  const { client, namespace, name, clock, trustDomain, owners, log } = options
   const byAnother = await requireFirstStart(options)
   if (byAnother !== undefined) return byAnother
   const { root, key } = await makeRoot({ trustDomain, wallMs: clock.wall() })
   const secret = {
-    metadata: { namespace, name, labels: MANAGED_BY },
+    metadata: { namespace, name, labels: MANAGED_BY, ownerReferences: await owners() },
     type: 'kubernetes.io/tls',
     data: { 'tls.crt': toBase64(root), 'tls.key': toBase64(key), 'ca.crt': toBase64(root) },
   }

@@ -4,6 +4,7 @@ import { certsFile } from './objects/certs.ts'
 import { controlFile } from './objects/control.ts'
 import { demoFile, meshPolicyFile, podMonitorFile } from './objects/extras.ts'
 import { injectorFile } from './objects/injector.ts'
+import { installationFile } from './objects/installation.ts'
 import { createMaker, labels } from './parts.ts'
 import type { Node, TemplateFile } from './template.ts'
 
@@ -14,6 +15,7 @@ export const WEFT_NAMESPACE = 'weft-system'
 export function weftFiles(): readonly TemplateFile[] {
   const make = createMaker('weft', VERSION)
   return [
+    installationFile(make),
     controlFile(make, VERSION),
     certsFile(make, VERSION),
     injectorFile(make, VERSION),

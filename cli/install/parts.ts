@@ -41,11 +41,21 @@ export interface ObjectParts {
   readonly component: string
   readonly scope?: 'cluster'
   readonly condition?: Condition
+  readonly annotations?: Fields
   readonly rest: Fields
 }
 
 export function createMaker(chart: string, version: string) {
-  return ({ apiVersion, kind, name, component, scope, condition, rest }: ObjectParts): TemplateDocument => ({
+  return ({
+    apiVersion,
+    kind,
+    name,
+    component,
+    scope,
+    condition,
+    annotations,
+    rest,
+  }: ObjectParts): TemplateDocument => ({
     ...(condition !== undefined && { condition }),
     object: {
       apiVersion,
@@ -54,6 +64,7 @@ export function createMaker(chart: string, version: string) {
         name,
         ...(scope === 'cluster' ? {} : { namespace }),
         labels: labels(chart, version, component),
+        ...(annotations !== undefined && { annotations }),
       },
       ...rest,
     },

@@ -87,6 +87,11 @@ const certs = fields({
     .describe(
       'The Secret (kubernetes.io/tls) with root certificate and key. Where it is not there it is made at the first start.',
     ),
+  keepRoot: yesOrNo
+    .default(false)
+    .describe(
+      'Whether a root that Weft has made outlives an uninstallation, so that a later one is the same mesh. Told when it is made.',
+    ),
 })
   .prefault({})
   .describe('The certificate authority.')
@@ -186,7 +191,7 @@ export const PRESETS: Readonly<
     values: {
       highAvailability: true,
       control: { replicas: 3, resources: { requests: { cpu: '200m', memory: '256Mi' }, limits: { memory: '1Gi' } } },
-      certs: { replicas: 2 },
+      certs: { replicas: 2, keepRoot: true },
       injector: { replicas: 2 },
       scheduling: { priorityClassName: 'system-cluster-critical' },
     },

@@ -31,6 +31,8 @@ export class WatchError extends KubeError {}
 
 /** The object or kind is not there. A kind whose CRD is not installed answers so too. */
 export const isNotFound = (error: unknown): boolean => error instanceof KubeError && error.status === 404
+/** RBAC does not allow it. */
+export const isForbidden = (error: unknown): boolean => error instanceof KubeError && error.status === 403
 /** Somebody else has written meanwhile, or the object exists already. */
 export const isConflict = (error: unknown): boolean => error instanceof KubeError && error.status === 409
 /** The version is no longer kept: list anew. */

@@ -3,6 +3,7 @@ import { ManualClock, systemClock } from '#shared/clock.ts'
 import { silentLog } from '#shared/log.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import { createKubeClient, type KubeClient } from './client.ts'
+import { CLUSTER_ROLES } from './installation.ts'
 import { type Leader, startLeader } from './leader.ts'
 import { LEASES } from './objects.ts'
 
@@ -12,7 +13,7 @@ let leaders: Leader[]
 
 beforeEach(async () => {
   leaders = []
-  api = await startFakeApiServer(LEASES)
+  api = await startFakeApiServer(LEASES, CLUSTER_ROLES)
   client = counted(createKubeClient({ connection: api.connection, clock: systemClock, userAgent: 'test' }))
 })
 afterEach(async () => {
@@ -82,6 +83,18 @@ test('the first takes the lease and keeps it by renewing', async () => {
   expect(specOf()).toMatchObject({ holderIdentity: 'one', leaseDurationSeconds: 15, leaseTransitions: 1 })
   expect(specOf()['renewTime']).not.toBe(renewTime)
   expect(renewTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+})
+
+test('the installation owns the lease, also after it was renewed and handed over', async () => {
+  api.put(CLUSTER_ROLES, { metadata: { name: 'weft-installation', uid: '1-2-3' } })
+  const owners = () => api.object(LEASES, 'weft-system/x')?.metadata.ownerReferences?.map(({ uid }) => uid)
+  const one = candidate('one')
+  await pass(one.clock, 5000)
+  expect(owners()).toEqual(['1-2-3'])
+  await one.leader.close()
+  expect(owners()).toEqual(['1-2-3'])
+  await pass(candidate('other').clock, 1000)
+  expect([owners(), specOf()['holderIdentity']]).toEqual([['1-2-3'], 'other'])
 })
 
 test('another takes over when the holder has been silent for the whole of its lease, by its own clock', async () => {

@@ -5,6 +5,7 @@ import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
 import type { KubeClient } from './client.ts'
 import { isConflict, isNotFound } from './error.ts'
+import { createOwners, type OwnerReference, type Owners } from './installation.ts'
 import { type KubeObject, LEASES, type ObjectName } from './objects.ts'
 
 export interface LeaderOptions {
@@ -66,6 +67,7 @@ class Candidate implements Leader {
   readonly holder = new Watched<LeaseHolder | null>(null)
   isSuccessor = false
   readonly #options: LeaderOptions
+  readonly #owners: Owners
   #cancel = () => {}
   #cancelDeadline = () => {}
   #isClosed = false
@@ -76,6 +78,7 @@ class Candidate implements Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options
+    this.#owners = createOwners(options.client)
   }
 
   start(): void {
@@ -138,14 +141,14 @@ class Candidate implements Leader {
   }
 
   async #takeOrRenew(): Promise<boolean> {
-    const { client } = this.#options
+    const { client, identity } = this.#options
     const lease = await client.get(LEASES, this.#name()).catch((error: unknown) => {
       if (isNotFound(error)) return null
       throw error
     })
     if (lease === null) {
       if (this.#hasResigned) return false
-      await client.create(LEASES, this.#leaseWith(null, this.#specAfter({})))
+      await client.create(LEASES, this.#leaseWith(null, this.#specAfter({}), await this.#owners()))
       return true
     }
     const spec = (lease['spec'] ?? {}) as LeaseSpec
@@ -153,7 +156,8 @@ class Candidate implements Leader {
       this.#see({ identity: spec.holderIdentity ?? '', address: lease.metadata.annotations?.[ADDRESS] ?? '' })
       return false
     }
-    await client.replace(LEASES, this.#leaseWith(lease, this.#specAfter(spec)))
+    const owners = spec.holderIdentity === identity ? undefined : await this.#owners()
+    await client.replace(LEASES, this.#leaseWith(lease, this.#specAfter(spec), owners))
     if (!this.isLeader.current) this.isSuccessor = true
     return true
   }
@@ -186,12 +190,13 @@ class Candidate implements Leader {
     }
   }
 
-  /** null: there is none yet. */
-  #leaseWith(lease: KubeObject | null, spec: object): KubeObject {
+  /** null: there is none yet. A replacement without its owners would lose them. */
+  #leaseWith(lease: KubeObject | null, spec: object, owners?: readonly OwnerReference[]): KubeObject {
     const resourceVersion = lease?.metadata.resourceVersion
     const annotations = { ...lease?.metadata.annotations, [ADDRESS]: this.#options.address ?? '' }
-    const metadata = { ...this.#name(), annotations, ...(resourceVersion !== undefined && { resourceVersion }) }
-    return { metadata, spec }
+    const ownerReferences = owners ?? lease?.metadata.ownerReferences ?? []
+    const version = resourceVersion !== undefined && { resourceVersion }
+    return { metadata: { ...this.#name(), annotations, ownerReferences, ...version }, spec }
   }
 
   async #release(): Promise<void> {

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { CLUSTER_ROLES } from '#shared/kube/installation.ts'
 import type { KubeKind } from '#shared/kube/objects.ts'
 import { logInto } from '../../test/support/certs.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
@@ -26,7 +27,7 @@ let logged: Record<string, unknown>[]
 const clock = new ManualClock(Date.now())
 const opened: CertificateSource[] = []
 beforeEach(async () => {
-  api = await startFakeApiServer(SECRETS, WEBHOOKS)
+  api = await startFakeApiServer(SECRETS, WEBHOOKS, CLUSTER_ROLES)
   client = createKubeClient({ connection: api.connection, clock: systemClock, userAgent: 'test' })
   logged = []
   putConfiguration()
@@ -144,6 +145,16 @@ test('a Secret with something else in it is made anew', async () => {
   const source = await open()
   expect(isTrusted(source)).toBe(true)
   expect(logged).toContainEqual(expect.objectContaining({ msg: 'the Secret cannot be used; it is made anew' }))
+})
+
+test('an installation owns the Secret, also one that was made before it', async () => {
+  const first = await open()
+  const owners = () => api.object(SECRETS, SECRET)?.metadata.ownerReferences
+  expect(owners()).toEqual([])
+  api.put(CLUSTER_ROLES, { metadata: { name: 'weft-installation', uid: '1-2-3' } })
+  const second = await open()
+  expect(owners()).toMatchObject([{ kind: 'ClusterRole', name: 'weft-installation', uid: '1-2-3' }])
+  expect(second.certificate.current.certificate).toBe(first.certificate.current.certificate)
 })
 
 test('a certificate for another name is replaced at once', async () => {

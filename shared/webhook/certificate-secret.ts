@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict, isNotFound } from '#shared/kube/error.ts'
+import { createOwners, type Owners } from '#shared/kube/installation.ts'
 import type { KubeKind, KubeObject } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { Watched } from '#shared/watch.ts'
@@ -36,6 +37,7 @@ const MOST_CONFLICTS = 5
 
 /** What this replica knows of itself, beside what the Secret says. */
 interface Standing {
+  readonly owners: Owners
   /** PEM: what it shows. */
   shown: string | undefined
   /** PEM: the newest that the API server has surely been told of. */
@@ -46,7 +48,7 @@ interface Standing {
 export async function createSecretCertificate(options: SecretCertificateOptions): Promise<CertificateSource> {
   const { clock, log } = options
   const announce = createAnnouncer(options)
-  const standing: Standing = { shown: undefined, told: undefined }
+  const standing: Standing = { owners: createOwners(options.client), shown: undefined, told: undefined }
   let complaint = ''
   let isClosed = false
   let cancel = () => {}
@@ -87,20 +89,29 @@ export async function createSecretCertificate(options: SecretCertificateOptions)
 
 /** Of replicas that write at once one wins, and the others go by what it wrote. */
 async function keepShelf(options: SecretCertificateOptions, standing: Standing): Promise<Shelf> {
-  const { client } = options
   for (let conflicts = 0; ; ) {
     try {
-      const found = await find(options)
-      const shelf = found === undefined ? undefined : readOrDrop(found, options)
-      const wanted = advance(shelf, options, standing)
-      if (wanted === shelf) return wanted
-      if (found === undefined) await client.create(SECRETS, toSecret(wanted, options))
-      else await client.replace(SECRETS, toSecret(wanted, options, found.metadata.resourceVersion))
-      return wanted
+      return await keepOnce(options, standing)
     } catch (error) {
       if (!isConflict(error) || ++conflicts === MOST_CONFLICTS) throw error
     }
   }
+}
+
+async function keepOnce(options: SecretCertificateOptions, standing: Standing): Promise<Shelf> {
+  const { client } = options
+  const found = await find(options)
+  const shelf = found === undefined ? undefined : readOrDrop(found, options)
+  const wanted = advance(shelf, options, standing)
+  // What was made when there were no owners gets one at the next start.
+  const isAdopted = standing.shown !== undefined || (found?.metadata.ownerReferences ?? []).length > 0
+  if (wanted === shelf && isAdopted) return wanted
+  const ownerReferences = await standing.owners()
+  if (wanted === shelf && ownerReferences.length === 0) return wanted
+  const parts = { ownerReferences, resourceVersion: found?.metadata.resourceVersion }
+  if (found === undefined) await client.create(SECRETS, toSecret(wanted, options, parts))
+  else await client.replace(SECRETS, toSecret(wanted, options, parts))
+  return wanted
 }
 
 async function find({ client, namespace, name }: SecretCertificateOptions): Promise<KubeObject | undefined> {

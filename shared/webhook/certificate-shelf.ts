@@ -1,6 +1,7 @@
 // What the Secret of the webhook's certificate holds: the one that is shown, the one that comes next, the one before.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { MANAGED_BY } from '#shared/identity/kubernetes.ts'
+import type { OwnerReference } from '#shared/kube/installation.ts'
 import type { KubeObject, ObjectName } from '#shared/kube/objects.ts'
 
 export interface Pair {
@@ -46,8 +47,13 @@ function readPair(certificate: string | undefined, key: string | undefined): Pai
   return { certificate, key, startsAt: leaf.validFromDate, expiresAt: leaf.validToDate }
 }
 
-/** With a `resourceVersion` the API server takes it only in place of that one. */
-export function toSecret(shelf: Shelf, { namespace = '', name }: ObjectName, resourceVersion?: string): KubeObject {
+/** `resourceVersion`: the API server takes it only in place of that one. */
+export interface SecretParts {
+  readonly ownerReferences: readonly OwnerReference[]
+  readonly resourceVersion: string | undefined
+}
+
+export function toSecret(shelf: Shelf, { namespace = '', name }: ObjectName, parts: SecretParts): KubeObject {
   const { current, next, previous, announcedAt } = shelf
   const texts = {
     'tls.crt': current.certificate,
@@ -61,6 +67,8 @@ export function toSecret(shelf: Shelf, { namespace = '', name }: ObjectName, res
     if (text !== undefined) data[key] = Buffer.from(text).toString('base64')
   }
   const annotations = next === undefined ? {} : { [ANNOUNCED_AT]: new Date(announcedAt).toISOString() }
+  const { resourceVersion, ownerReferences } = parts
   const version = resourceVersion === undefined ? {} : { resourceVersion }
-  return { metadata: { namespace, name, labels: MANAGED_BY, annotations, ...version }, type: 'kubernetes.io/tls', data }
+  const metadata = { namespace, name, labels: MANAGED_BY, annotations, ownerReferences, ...version }
+  return { metadata, type: 'kubernetes.io/tls', data }
 }

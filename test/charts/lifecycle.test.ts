@@ -48,20 +48,58 @@ function everything(): readonly string[] {
     .toSorted()
 }
 
+const AS_IF_RUNNING = [
+  { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'weft-root' }, stringData: { 'tls.crt': 'root' } },
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'weft-trust-bundle' }, data: { 'bundle.pem': 'root' } },
+  {
+    apiVersion: 'weft.dev/v1alpha1',
+    kind: 'TrafficPolicy',
+    metadata: { name: 'quick' },
+    spec: { targetRefs: [{ group: '', kind: 'Service', name: 'catalog' }], timeouts: { connect: '1s' } },
+  },
+]
+
+/** What a mesh has by the time of its first upgrade: a root, its bundle, a policy of its user. */
+function makeAsIfRunning(): string {
+  const list = { apiVersion: 'v1', kind: 'List', items: AS_IF_RUNNING }
+  const { status, output } = kubectl.run(['-n', 'weft-system', 'create', '-f', '-'], JSON.stringify(list))
+  if (status !== 0) throw new Error(output)
+  return uidsOfRunning()
+}
+
+function uidsOfRunning(): string {
+  const names = AS_IF_RUNNING.map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`)
+  const { status, output } = kubectl.run([
+    '-n',
+    'weft-system',
+    'get',
+    ...names,
+    '-o',
+    'jsonpath={.items[*].metadata.uid}',
+  ])
+  if (status !== 0) throw new Error(output)
+  return output
+}
+
 test('helm installs what was there before the last change, upgrades to this, goes back, and leaves nothing behind', async () => {
   kubectl.run(['create', 'namespace', 'weft-system'])
   const clean = everything()
   helm('install', 'weft-crds', join(before, 'charts/weft-crds'))
   helm('install', 'weft', join(before, 'charts/weft'))
+  const kept = makeAsIfRunning()
   helm('upgrade', 'weft-crds', 'charts/weft-crds')
   const notes = helm('upgrade', 'weft', 'charts/weft', '-f', 'charts/weft/values-ha.yaml')
   expect(notes).toContain('kubectl label namespace YOUR-NAMESPACE weft.dev/inject=enabled')
   expect(notes).toContain('The CRDs of the Gateway API are not installed')
   await expect.poll(everything, SOON).toContain('poddisruptionbudget.policy/weft-control')
+  expect(uidsOfRunning()).toEqual(kept)
   helm('rollback', 'weft', '1')
   await expect.poll(everything, SOON).not.toContain('poddisruptionbudget.policy/weft-control')
+  expect(uidsOfRunning()).toEqual(kept)
   helm('uninstall', 'weft')
   helm('uninstall', 'weft-crds')
+  // Those that run in this test are nobody's: what certs and control make has an owner (test/e2e/kubernetes).
+  kubectl.run(['-n', 'weft-system', 'delete', 'secret/weft-root', 'configmap/weft-trust-bundle'])
   await expect.poll(everything, SOON).toEqual(clean)
 })
 

@@ -11,10 +11,12 @@ import {
   serviceAccount,
   setting,
 } from '../parts.ts'
-import { namespace, type TemplateFile, value } from '../template.ts'
+import { from, namespace, type TemplateFile, text, value } from '../template.ts'
 import { trustDomain } from './identity.ts'
+import { findInstallation } from './installation.ts'
 
 const EVERYWHERE: readonly Rule[] = [
+  findInstallation,
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   // A token holds for the addresses of its pod; a namespace keeps its bundle while pods mount it.
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
@@ -56,6 +58,7 @@ export function certsFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_METRICS_LISTEN', `[::]:${PORTS.metrics}`),
           setting('WEFT_SVID_LIFETIME', value('certs.certificateLifetime')),
           setting('WEFT_ROOT_SECRET', value('certs.rootSecret')),
+          setting('WEFT_KEEP_ROOT', text`${from('certs.keepRoot')}`),
           setting('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE),
         ],
         ports: PORTS,

@@ -12,9 +12,11 @@ import {
 } from '../parts.ts'
 import { namespace, type TemplateFile } from '../template.ts'
 import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './identity.ts'
+import { findInstallation } from './installation.ts'
 
 const READ = ['get', 'list', 'watch']
 const EVERYWHERE: readonly Rule[] = [
+  findInstallation,
   { apiGroups: [''], resources: ['services', 'pods', 'nodes', 'namespaces', 'serviceaccounts'], verbs: READ },
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
   {

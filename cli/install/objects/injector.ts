@@ -22,11 +22,13 @@ import {
   value,
 } from '../template.ts'
 import { certsAddress, controlAddress, trustDomain } from './identity.ts'
+import { findInstallation } from './installation.ts'
 
 const CERTIFICATE_SECRET = 'weft-injector-certificate'
 const LABEL = 'weft.dev/inject'
 
 const EVERYWHERE: readonly Rule[] = [
+  findInstallation,
   // To put the authority of its certificate into them.
   {
     apiGroups: ['admissionregistration.k8s.io'],
