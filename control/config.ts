@@ -1,7 +1,8 @@
 // Every setting of control with default and unit. main.ts hands in process.env, nobody else reads that.
 import { type Address, parseAddress } from '#shared/address.ts'
 import { MESH_NAMESPACE } from '#shared/resources/mesh-policy.ts'
-import { list, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+import { flag, list, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+import { CERTIFICATE_SETTINGS } from '#shared/webhook/open-certificate.ts'
 
 const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
   variable,
@@ -41,6 +42,17 @@ export const SETTINGS = {
     'WEFT_POD_ADDRESSES',
     '',
     'Addresses of this pod, at the first of which the other replicas reach it; empty: where it listens.',
+  ),
+  validate: flag(
+    'WEFT_VALIDATE',
+    'false',
+    'Whether to serve the webhook that checks routes and policies before they are stored. Only with `WEFT_SOURCE=kubernetes`, as all settings down to `WEFT_WEBHOOK_CONFIGURATION`.',
+  ),
+  ...CERTIFICATE_SETTINGS,
+  webhookConfiguration: text(
+    'WEFT_WEBHOOK_CONFIGURATION',
+    'weft-control',
+    'The ValidatingWebhookConfiguration whose caBundle is kept true to the certificate in the Secret.',
   ),
   trustDomain: text('WEFT_TRUST_DOMAIN', 'weft.local', 'Trust domain of the mesh.'),
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),

@@ -5,6 +5,7 @@ import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import { inCluster, type KubeConnection, readKubeconfig } from '#shared/kube/config.ts'
 import type { Problem } from '#shared/resources/problem.ts'
 import type { Watch } from '#shared/watch.ts'
+import { openCertificate } from '#shared/webhook/open-certificate.ts'
 import { type ConfigStore, createConfigStore } from './apply.ts'
 import type { ControlConfig } from './config.ts'
 import type { Model } from './model/compile.ts'
@@ -12,8 +13,9 @@ import { type Counted, createReplicas, type Replicas, type ReplicasStart } from 
 import type { ObjectStanding } from './serve/standings.ts'
 import type { ControlParts } from './start.ts'
 import { startStatusWriter } from './status-writer/writer.ts'
+import { startValidation } from './validate/serve.ts'
 import { watchFiles } from './watch/files.ts'
-import { watchKubernetes } from './watch/kubernetes.ts'
+import { type KubernetesWatch, watchKubernetes } from './watch/kubernetes.ts'
 
 export interface Source {
   readonly model: Watch<Model | undefined>
@@ -23,6 +25,8 @@ export interface Source {
   readonly replicas?: Replicas
   /** Begins to tell the objects themselves what became of them, where they can be told. */
   report(start: ReplicasStart): Reporting
+  /** Begins to check objects before they are stored, where that is asked for; returns the way to end it, for any number of calls. */
+  validate(): () => Promise<void>
   close(): Promise<void>
 }
 
@@ -47,7 +51,7 @@ function openFiles(config: ControlConfig, parts: ControlParts): Source {
     resign: nothing,
     close: nothing,
   })
-  return { model, problems, store, report, close: async () => close() }
+  return { model, problems, store, report, validate: () => nothing, close: async () => close() }
 }
 
 async function openKubernetes(config: ControlConfig, parts: ControlParts): Promise<Source> {
@@ -73,11 +77,19 @@ async function openKubernetes(config: ControlConfig, parts: ControlParts): Promi
         close: () => running.close(),
       }
     },
+    validate: () => (config.validate ? validate(config, parts, watch, client) : async () => {}),
     async close() {
       watch.close()
       client.close()
     },
   }
+}
+
+function validate(config: ControlConfig, parts: ControlParts, { model }: KubernetesWatch, client: KubeClient) {
+  const { controlService: service, systemNamespace: ownNamespace, webhookConfiguration } = config
+  const certificate = { ...parts, config, client, service, validating: [webhookConfiguration] }
+  const openOne = () => openCertificate(certificate)
+  return startValidation({ ...parts, ...config, model, ownNamespace, openCertificate: openOne }).close
 }
 
 async function connectionOf({ kubeconfig, apiHost, apiPort }: ControlConfig): Promise<KubeConnection> {

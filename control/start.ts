@@ -55,6 +55,8 @@ async function open(
   onClose(http.close)
   const source = await openSource(config, parts)
   onClose(source.close)
+  const stopValidating = source.validate()
+  onClose(stopValidating)
   const { model, problems, store } = source
   const svid = startIdentity(config, parts)
   onClose(() => svid.close())
@@ -74,6 +76,8 @@ async function open(
   reporting = source.report({ sidecars, identity, address: reachedAt(config, bound) })
   onClose(reporting.resign)
   log.info({ listen: bound.map(formatAddress) }, 'discovery is served')
+  // First of all: its callers are told while sidecars go elsewhere.
+  onClose(() => void stopValidating())
 }
 
 /** By other replicas; empty: not at all. */

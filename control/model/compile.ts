@@ -29,6 +29,8 @@ export interface Model {
   /** MeshPolicies that set something for a pod. */
   workloadObjects(pod: string): readonly ObjectRef[]
   readonly statuses: readonly ObjectStatus[]
+  /** What would be said of objects of its kind, were this route or policy in force in place of the one of its name. */
+  judge(document: Loaded): readonly ObjectStatus[]
 }
 
 /** `documents` have passed loadDocuments() without a problem. */
@@ -55,7 +57,19 @@ export function compile(documents: readonly Loaded[], world: World): Model {
       return pod === undefined ? [] : meshPolicies.of(pod.world).from
     },
     statuses: [...routes.statuses, ...policies.statuses, ...meshPolicies.statuses],
+    judge: (document) => judge(document, documents, inventory),
   }
+}
+
+/** The functions that compile do it, over the same inventory: what a Service or pod is does not follow from routes and policies. */
+function judge(document: Loaded, documents: readonly Loaded[], inventory: Inventory): readonly ObjectStatus[] {
+  const { resource, name } = document
+  const next = [...documents.filter((other) => other.name !== name), document]
+  const targets = new Set(next.map((other) => other.name))
+  const policies = compileTrafficPolicies(next, (target) => targets.has(target))
+  if (resource.kind === 'TrafficPolicy') return policies.statuses
+  if (resource.kind === 'MeshPolicy') return compileMeshPolicies(next, inventory.world).statuses
+  return resource.kind === 'HTTPRoute' ? compileRoutes([resource], inventory, policies).statuses : []
 }
 
 function workloadOf(inventory: Inventory, meshPolicies: MeshPolicies, name: string): WorkloadConfig | null {

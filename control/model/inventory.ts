@@ -25,6 +25,8 @@ export interface PodPort {
 export interface Inventory {
   readonly world: World
   readonly services: ReadonlyMap<string, ServiceResource>
+  /** Services that have no virtual address, by name. */
+  readonly headless: ReadonlySet<string>
   readonly pods: ReadonlyMap<string, Pod>
   /** By formatted virtual address and port. */
   readonly byVirtualAddress: ReadonlyMap<string, ServiceAtPort>
@@ -50,6 +52,7 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
   return {
     world,
     services,
+    headless: new Set(world.services.filter(({ addresses }) => addresses.length === 0).map(keyOf)),
     pods: new Map(all.map((pod) => [pod.world.name, pod])),
     byVirtualAddress: virtualAddresses(world, services),
     nodePorts: nodePortsOf(world, services),

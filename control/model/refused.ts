@@ -1,6 +1,6 @@
 // Conditions of objects that are not in force since their text is not supported or not right: the compiler never sees them.
 import type { ObjectRef } from '#shared/decide/config.ts'
-import type { Problem } from '#shared/resources/problem.ts'
+import { describeProblem, type Problem } from '#shared/resources/problem.ts'
 import { describeRef, type ObjectStatus } from './status.ts'
 
 export interface Refusable {
@@ -14,8 +14,7 @@ export function refusedStatuses(documents: readonly Refusable[]): readonly Objec
 }
 
 function refuse({ ref, ancestors, problems }: Refusable): readonly ObjectStatus[] {
-  const lines = problems.map(({ path, found, want }) => `${path === '' ? '' : `${path}: `}found ${found}; want ${want}`)
-  const message = `not in force: ${lines.join('. ')}`
+  const message = `not in force: ${problems.map(describeProblem).join('. ')}`
   // As the Gateway API names it for routes, and GEP-713 for policies.
   const reason = ref.kind === 'HTTPRoute' ? 'UnsupportedValue' : 'Invalid'
   return ancestors.map(({ kind, namespace = ref.namespace, name }) => ({

@@ -82,6 +82,8 @@ function findParent(route: HttpRouteResource, parent: ParentRef, inventory: Inve
     return { ancestor, service: undefined, port: null, condition }
   }
   if (service === undefined) return none(`there is no ${ancestor}`)
+  if (inventory.headless.has(`${namespace}/${parent.name}`))
+    return none(`${ancestor} is headless: calls go to addresses of its pods, which meet no routes`)
   const isAnyPort = parent.port === undefined && parent.sectionName === undefined
   if (isAnyPort) return { ancestor, service, port: null, condition: accepted }
   const port = service.spec.ports.find(
@@ -153,15 +155,18 @@ function whatWouldPermit({ grants }: World, home: string, namespace: string): st
     : `and no ReferenceGrant in ${namespace} lets HTTPRoutes of ${home} refer to it`
 }
 
+/** Every mistake is told, the reason is that of the first. */
 function resolveCondition(route: HttpRouteResource, parent: ParentRef, inventory: Inventory): Condition {
-  for (const [index, rule] of route.spec.rules.entries()) {
-    for (const [at, ref] of rule.backendRefs.entries()) {
+  const mistakes = route.spec.rules.flatMap((rule, index) =>
+    rule.backendRefs.flatMap((ref, at) => {
       const mistake = backendMistake(route, parent, ref, inventory)
-      if (mistake !== undefined)
-        return { ...mistake, message: `spec.rules[${index}].backendRefs[${at}]: ${mistake.message}` }
-    }
-  }
-  return { type: 'ResolvedRefs', status: true, reason: 'ResolvedRefs', message: '' }
+      if (mistake === undefined) return []
+      return [{ ...mistake, message: `spec.rules[${index}].backendRefs[${at}]: ${mistake.message}` }]
+    }),
+  )
+  const [first] = mistakes
+  if (first === undefined) return { type: 'ResolvedRefs', status: true, reason: 'ResolvedRefs', message: '' }
+  return { ...first, message: mistakes.map(({ message }) => message).join('; ') }
 }
 
 function rankRoute(

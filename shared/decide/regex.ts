@@ -15,12 +15,39 @@ export interface Regex {
 /** Undefined when it compiles, else what would be right. */
 export function regexMistake(pattern: string): string | undefined {
   if (pattern.length > MOST_CHARACTERS) return `a regular expression of at most ${MOST_CHARACTERS} characters`
+  const about = estimateSteps(pattern)
+  // Before it is compiled, which takes a second for a short text with large repeats.
+  if (about > MOST_STEPS * 4) return `a simpler regular expression (about ${about} steps, at most ${MOST_STEPS})`
   try {
     const steps = RE2JS.compile(pattern).programSize()
     return steps > MOST_STEPS ? `a simpler regular expression (${steps} steps, at most ${MOST_STEPS})` : undefined
   } catch (error) {
     return `a regular expression in RE2 syntax (${error instanceof Error ? error.message : String(error)})`
   }
+}
+
+const TOKEN = /\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|[\s\S]/gu
+
+/** An atom is a step, a counted repeat takes what it repeats so many times. Wrong texts have some number too. */
+function estimateSteps(pattern: string): number {
+  const open: number[] = []
+  let [sum, last] = [0, 0]
+  for (const [token, least, most] of pattern.matchAll(TOKEN)) {
+    if (least !== undefined) {
+      sum += last * (Math.max(Number(least), Number(most || 0)) - 1)
+      last = 0
+    } else if (token === '(') {
+      open.push(sum)
+      sum = 0
+    } else if (token === ')') {
+      last = sum
+      sum += open.pop() ?? 0
+    } else {
+      last = 1
+      sum += 1
+    }
+  }
+  return open.reduce((total, outer) => total + outer, sum)
 }
 
 /** Throws a TypeError that says what would be right; validation has said so before. */

@@ -1,7 +1,6 @@
 // HTTPRouteMatch of the Gateway API v1.6 (apis/v1/httproute_types.go), with its own limits.
 import { z } from 'zod'
 import { canonicalPath } from '#shared/decide/facts.ts'
-import { regexMistake } from '#shared/decide/regex.ts'
 import { fields, list, matching, oneOf, refuse } from './fields.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const
@@ -15,18 +14,12 @@ const path = fields({
     .max(1024, { error: 'a path of at most 1024 characters' })
     .default('/'),
 }).superRefine((match, context) => {
-  if (match.type === 'RegularExpression') return checkRegex(match.value, context)
-  if (!isPlainPath(match.value)) refuse(context, ['value'], PATH_WANT)
+  if (match.type !== 'RegularExpression' && !isPlainPath(match.value)) refuse(context, ['value'], PATH_WANT)
 })
 
 function isPlainPath(value: string): boolean {
   if (!value.startsWith('/') || !PATH_CHARACTERS.test(value)) return false
   return canonicalPath(value).isPathPlain
-}
-
-function checkRegex(value: string, context: z.core.$RefinementCtx): void {
-  const mistake = regexMistake(value)
-  if (mistake !== undefined) refuse(context, ['value'], mistake)
 }
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
@@ -37,8 +30,6 @@ function namedMatch(valueLimit: number, example: string) {
     type: oneOf('Exact', 'RegularExpression').default('Exact'),
     name: matching(TOKEN, 256, `a name such as ${example}`),
     value: z.string({ error: want }).min(1, { error: want }).max(valueLimit, { error: want }),
-  }).superRefine((match, context) => {
-    if (match.type === 'RegularExpression') checkRegex(match.value, context)
   })
 }
 
@@ -60,3 +51,21 @@ export const httpMatch = fields({
   method: z.enum(METHODS, { error: `one of ${METHODS.join(', ')}` }).optional(),
 })
 export type HttpMatch = z.infer<typeof httpMatch>
+
+export interface Pattern {
+  /** From the match to its text. */
+  readonly path: readonly PropertyKey[]
+  readonly text: string
+}
+
+/** The regular expressions of a match; http-route.ts checks them, all of a route together. */
+export function patternsOf({ path: onPath, headers = [], queryParams = [] }: HttpMatch): readonly Pattern[] {
+  const parts = [
+    ...(onPath === undefined ? [] : [{ path: ['path'], part: onPath }]),
+    ...headers.map((part, index) => ({ path: ['headers', index], part })),
+    ...queryParams.map((part, index) => ({ path: ['queryParams', index], part })),
+  ]
+  return parts.flatMap(({ path, part }) =>
+    part.type === 'RegularExpression' ? [{ path: [...path, 'value'], text: part.value }] : [],
+  )
+}

@@ -1,5 +1,6 @@
 // HTTPRoute of the Gateway API v1.6 with Services as parents (GAMMA), with its own limits.
 import { z } from 'zod'
+import { regexMistake } from '#shared/decide/regex.ts'
 import { parseDuration } from '#shared/settings.ts'
 import {
   duration,
@@ -14,7 +15,7 @@ import {
   subdomainName,
   wholeNumber,
 } from './fields.ts'
-import { httpMatch } from './http-match.ts'
+import { httpMatch, patternsOf } from './http-match.ts'
 
 const CORE = 'group: "" (Service is of the core group)'
 
@@ -69,6 +70,26 @@ const rule = fields(
 )
 
 const MOST_MATCHES = 128
+/** Each is compiled by control and by every sidecar that gets the route. */
+const MOST_PATTERN_CHARACTERS = 8192
+
+/** Their sum first: nothing is compiled of a route that has too many. */
+function checkPatterns(rules: readonly z.infer<typeof rule>[], context: z.core.$RefinementCtx): void {
+  const patterns = rules.flatMap(({ matches }, index) =>
+    matches.flatMap((match, at) =>
+      patternsOf(match).map(({ path, text }) => ({ path: [index, 'matches', at, ...path], text })),
+    ),
+  )
+  const characters = patterns.reduce((sum, { text }) => sum + text.length, 0)
+  if (characters > MOST_PATTERN_CHARACTERS) {
+    const want = `at most ${MOST_PATTERN_CHARACTERS} characters in all regular expressions together`
+    return refuse(context, [], want, `${characters} characters`)
+  }
+  for (const { path, text } of patterns) {
+    const mistake = regexMistake(text)
+    if (mistake !== undefined) refuse(context, path, mistake)
+  }
+}
 
 const spec = fields(
   {
@@ -86,6 +107,7 @@ const spec = fields(
         if (total > MOST_MATCHES)
           refuse(context, [], `at most ${MOST_MATCHES} matches in all rules together`, `${total} matches`)
       })
+      .superRefine(checkPatterns)
       .prefault([{}]),
   },
   ['useDefaultGateways'],

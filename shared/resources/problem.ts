@@ -16,10 +16,13 @@ export interface Problem {
 /** One line: mesh.yaml:12:9: HTTPRoute shop/catalog: spec.rules[0].name: found 3; want text (in quotes: "3") */
 export function formatProblem(problem: Problem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file
-  const parts = [place]
-  if (problem.object !== null) parts.push(problem.object)
-  if (problem.path !== '') parts.push(problem.path)
-  return `${parts.join(': ')}: found ${problem.found}; want ${problem.want}`
+  const parts = problem.object === null ? [place] : [place, problem.object]
+  return [...parts, describeProblem(problem)].join(': ')
+}
+
+/** Of an object that is known to whoever reads it: spec.rules[0].name: found 3; want text (in quotes: "3") */
+export function describeProblem({ path, found, want }: Problem): string {
+  return `${path === '' ? '' : `${path}: `}found ${found}; want ${want}`
 }
 
 /** ["spec", "rules", 0, "name"] to "spec.rules[0].name"; names that are no plain word are quoted. */

@@ -1,5 +1,6 @@
 // TrafficPolicy: how requests to a Service (or through an HTTPRoute) are balanced, repeated, timed and broken off. Defaults are in docs/resources.md.
 import { z } from 'zod'
+import { parseDuration } from '#shared/settings.ts'
 import {
   celRules,
   duration,
@@ -102,10 +103,27 @@ const onServiceOnly = (path: string, isSet: string) => ({
   fieldPath: path,
 })
 
+const EACH_ONCE = 'each target once'
+
+const targetRefs = list(targetRef, 1, 16)
+  .superRefine((refs, context) => {
+    const names = refs.map(({ kind: of, name }) => `${of} ${name}`)
+    for (const [index, name] of names.entries()) {
+      if (names.indexOf(name) < index) refuse(context, [index], EACH_ONCE, `${name} a second time`)
+    }
+  })
+  .meta({
+    description: 'What the policy is attached to: Services and HTTPRoutes of its namespace.',
+    ...celRules({
+      rule: 'self.all(one, self.exists_one(other, other.kind == one.kind && other.name == one.name))',
+      message: EACH_ONCE,
+    }),
+  })
+
+const WITHIN_REQUEST = 'at most timeouts.request, which all tries share'
+
 const spec = fields({
-  targetRefs: list(targetRef, 1, 16).describe(
-    'What the policy is attached to: Services and HTTPRoutes of its namespace.',
-  ),
+  targetRefs,
   loadBalancing: fields({
     algorithm: oneOf('RoundRobin', 'LeastRequest')
       .optional()
@@ -126,6 +144,11 @@ const spec = fields({
     .optional()
     .describe('When a single endpoint is left out. Only on a Service.'),
 })
+  .superRefine(({ retries: tries, timeouts: limits }, context) => {
+    const request = parseDuration(limits?.request ?? '') ?? 0
+    if (request > 0 && (parseDuration(tries?.perTryTimeout ?? '') ?? 0) > request)
+      refuse(context, ['retries', 'perTryTimeout'], WITHIN_REQUEST)
+  })
   .superRefine((policy, context) => {
     if (!policy.targetRefs.some((ref) => ref.kind === 'HTTPRoute')) return
     if (policy.loadBalancing !== undefined) refuse(context, ['loadBalancing'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
@@ -138,6 +161,11 @@ const spec = fields({
       onServiceOnly('.loadBalancing', 'has(self.loadBalancing)'),
       onServiceOnly('.outlierDetection', 'has(self.outlierDetection)'),
       onServiceOnly('.timeouts.connect', 'has(self.timeouts) && has(self.timeouts.connect)'),
+      {
+        rule: "!(has(self.retries) && has(self.retries.perTryTimeout) && has(self.timeouts) && has(self.timeouts.request)) || duration(self.timeouts.request) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeouts.request)",
+        message: WITHIN_REQUEST,
+        fieldPath: '.retries.perTryTimeout',
+      },
     ),
   })
 

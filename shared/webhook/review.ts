@@ -62,9 +62,18 @@ export function formatReview(uid: string, verdict: Verdict): string {
 }
 
 function shorten(warnings: readonly string[]): string[] {
-  const shown = warnings.length > MOST_WARNINGS ? warnings.slice(0, MOST_WARNINGS - 1) : warnings
-  const lines = shown.map((warning) => `weft: ${warning}`.slice(0, MOST_WARNING_CHARACTERS))
-  return shown === warnings ? lines : [...lines, `weft: and ${warnings.length - shown.length} more`]
+  const lines = warnings.flatMap((warning) => wrap(`weft: ${warning}`))
+  if (lines.length <= MOST_WARNINGS) return lines
+  return [...lines.slice(0, MOST_WARNINGS - 1), `weft: and ${lines.length - MOST_WARNINGS + 1} more`]
+}
+
+/** A long one goes on in the next, from a space on where there is one. */
+function wrap(text: string): string[] {
+  if (text.length <= MOST_WARNING_CHARACTERS) return [text]
+  const end = MOST_WARNING_CHARACTERS - ' ...'.length
+  const space = text.lastIndexOf(' ', end)
+  const at = space > end / 2 ? space : end
+  return [`${text.slice(0, at)} ...`, ...wrap(`weft: ... ${text.slice(at).trimStart()}`)]
 }
 
 function parse(text: string): unknown {

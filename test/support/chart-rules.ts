@@ -1,18 +1,12 @@
 // The rules of control as the chart has them, for tests that run it with those and no others.
-import { parseAllDocuments } from 'yaml'
 import type { KubeClient } from '#shared/kube/client.ts'
-import type { KubeKind, KubeObject } from '#shared/kube/objects.ts'
-import { WEFT_NAMESPACE, weftFiles } from '../../cli/install/charts.ts'
-import { renderChart } from '../../cli/install/render.ts'
-import { defaultValues } from '../../cli/install/values-file.ts'
+import type { KubeKind } from '#shared/kube/objects.ts'
+import { chartObjects } from './chart.ts'
 
 export async function grantAsChart(client: KubeClient): Promise<void> {
-  const release = { name: 'weft', namespace: WEFT_NAMESPACE }
-  const text = renderChart('weft', weftFiles(), release, defaultValues())
-  const documents = parseAllDocuments(text).map((document) => document.toJS() as KubeObject | null)
-  for (const document of documents) {
-    if (document?.apiVersion !== 'rbac.authorization.k8s.io/v1' || document.metadata.name !== 'weft-control') continue
-    const kind = document.kind ?? ''
+  for (const object of chartObjects()) {
+    if (object.apiVersion !== 'rbac.authorization.k8s.io/v1' || object.metadata.name !== 'weft-control') continue
+    const kind = object.kind ?? ''
     const of: KubeKind = {
       group: 'rbac.authorization.k8s.io',
       version: 'v1',
@@ -20,6 +14,6 @@ export async function grantAsChart(client: KubeClient): Promise<void> {
       kind,
       isNamespaced: !kind.startsWith('Cluster'),
     }
-    await client.create(of, document)
+    await client.create(of, object)
   }
 }

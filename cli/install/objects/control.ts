@@ -13,6 +13,7 @@ import {
 import { namespace, type TemplateFile } from '../template.ts'
 import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './identity.ts'
 import { findInstallation } from './installation.ts'
+import { certificateRules, validationConfiguration, validationRule, validationSettings } from './validation.ts'
 
 const READ = ['get', 'list', 'watch']
 const EVERYWHERE: readonly Rule[] = [
@@ -27,6 +28,7 @@ const EVERYWHERE: readonly Rule[] = [
   { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch'] },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies', 'meshpolicies'], verbs: READ },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch'] },
+  validationRule,
   // Whether the CRDs of the Gateway API are there, and of which version.
   {
     apiGroups: ['apiextensions.k8s.io'],
@@ -44,9 +46,10 @@ const OWN: readonly Rule[] = [
     resourceNames: ['weft-control-status'],
     verbs: ['get', 'update'],
   },
+  ...certificateRules,
 ]
 
-const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318 }
+const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, webhook: 15017 }
 
 export function controlFile(make: Maker, version: string): TemplateFile {
   return {
@@ -58,6 +61,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
         discovery: [PORTS.discovery, 'kubernetes.io/h2c'],
         'otlp-grpc': [PORTS['otlp-grpc'], 'kubernetes.io/h2c'],
         'otlp-http': [PORTS['otlp-http'], 'http'],
+        webhook: [443, 'https'],
       }),
       networkPolicy(make, 'control', Object.values(PORTS)),
       disruptionBudget(make, 'control'),
@@ -75,6 +79,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_SOCKET', '/run/weft/control.sock'),
           // Within the 30 s that the kubelet gives it.
           setting('WEFT_DRAIN_TIMEOUT', '10s'),
+          ...validationSettings(PORTS.webhook),
         ],
         ports: PORTS,
         // It listens there last, when it has an identity.
@@ -82,6 +87,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
         mounts: identityMounts(),
         volumes: [tokenVolume(), bundleVolume()],
       }),
+      validationConfiguration(make),
     ],
   }
 }

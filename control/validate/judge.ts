@@ -1,0 +1,52 @@
+// What is wrong with a route or policy that is about to be stored: its text, by the schema that files pass too; and what it refers to
+// or quarrels with, by the functions that compile it. So the API server says what a condition or `weft apply` would say.
+import type { KubeObject } from '#shared/kube/objects.ts'
+import { describeProblem } from '#shared/resources/problem.ts'
+import { describeFaults, type Model } from '../model/compile.ts'
+import { describeRef } from '../model/status.ts'
+import { type KubeDocument, readPolicy, readRoute } from '../watch/kubernetes-documents.ts'
+
+export interface Judgement {
+  /** Can never be right: it is not to be stored. */
+  readonly mistakes: readonly string[]
+  /** May become right by itself, when what it refers to is there. */
+  readonly warnings: readonly string[]
+}
+
+export const READERS: Readonly<Record<string, (object: KubeObject) => KubeDocument | undefined>> = {
+  'gateway.networking.k8s.io/v1/httproutes': readRoute,
+  'weft.dev/v1alpha1/trafficpolicies': readPolicy('TrafficPolicy'),
+  'weft.dev/v1alpha1/meshpolicies': readPolicy('MeshPolicy'),
+}
+
+const NOTHING: Judgement = { mistakes: [], warnings: [] }
+
+/** Pure. `model` is undefined until the cluster is known: what others say of the object is left out then. */
+export function judgeObject(resource: string, object: KubeObject, model: Model | undefined): Judgement {
+  const document = READERS[resource]?.(object)
+  if (document === undefined) return NOTHING
+  if (document.loaded === undefined) return judgeText(document, object)
+  return { mistakes: [], warnings: model === undefined ? [] : faultsOf(document, model) }
+}
+
+function judgeText({ ref, problems }: KubeDocument, object: KubeObject): Judgement {
+  const lines = problems.map((problem) => `${describeRef(ref)}: ${describeProblem(problem)}`)
+  // Whose Gateway it is parent of may well serve what we do not: for our part of it it will not be in force.
+  return hasForeignParent(object)
+    ? { mistakes: [], warnings: lines.map((line) => `not in force for its Services: ${line}`) }
+    : { mistakes: lines, warnings: [] }
+}
+
+function hasForeignParent({ spec }: KubeObject): boolean {
+  const { parentRefs = [] } = (spec ?? {}) as { readonly parentRefs?: readonly { group?: string; kind?: string }[] }
+  return parentRefs.some(({ group, kind }) => group !== '' || kind !== 'Service')
+}
+
+/** Its own, and those that others would have because of it. */
+function faultsOf({ ref, loaded }: KubeDocument, model: Model): readonly string[] {
+  if (loaded === undefined) return []
+  const after = Map.groupBy(model.judge(loaded), ({ object }) => describeRef(object) === describeRef(ref))
+  const before = new Set(describeFaults(model.statuses))
+  const ofOthers = describeFaults(after.get(false) ?? []).filter((fault) => !before.has(fault))
+  return [...describeFaults(after.get(true) ?? []), ...ofOthers]
+}

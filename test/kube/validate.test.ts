@@ -1,0 +1,192 @@
+// The validating webhook of control behind a real API server, registered as the chart has it and with no more rights than control
+// has: what kubectl then says.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '#shared/clock.ts'
+import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { HTTP_ROUTES, type KubeKind } from '#shared/kube/objects.ts'
+import { silentLog } from '#shared/log.ts'
+import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
+import { until } from '#shared/watch.ts'
+import { createSecretCertificate } from '#shared/webhook/certificate-secret.ts'
+import type { Model } from '../../control/model/compile.ts'
+import { startValidation, type Validation } from '../../control/validate/serve.ts'
+import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
+import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
+import { chartObjects } from '../support/chart.ts'
+import { grantAsChart } from '../support/chart-rules.ts'
+import { createNamespace, createService } from '../support/cluster-objects.ts'
+
+const CONFIGURATIONS: KubeKind = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'validatingwebhookconfigurations',
+  kind: 'ValidatingWebhookConfiguration',
+  isNamespaced: false,
+}
+const KUBECTL = join(process.env['KUBEBUILDER_ASSETS'] ?? '/var/cache/mesh-cluster/bin', 'kubectl')
+const SOON = () => AbortSignal.timeout(30_000)
+const parts = { clock: systemClock, random: Math.random, log: silentLog }
+
+describe('routes and policies on their way into a real API server', () => {
+  let api: ApiServer
+  let client: KubeClient
+  let watch: KubernetesWatch
+  let validation: Validation
+  let kubeconfig: string
+
+  const startValidating = (webhookPort: number) =>
+    startValidation({
+      ...parts,
+      model: watch.model,
+      ownNamespace: 'weft-system',
+      openCertificate: () =>
+        createSecretCertificate({
+          ...parts,
+          client,
+          namespace: 'weft-system',
+          name: 'weft-control-certificate',
+          names: ['localhost'],
+          mutating: [],
+          validating: ['weft-control'],
+        }),
+      webhookPort,
+      shutdownDelayMs: 0,
+      drainTimeoutMs: 0,
+    })
+
+  beforeAll(async () => {
+    api = await startApiServer()
+    kubeconfig = await api.kubeconfig('admin')
+    for (const definition of customResourceDefinitions()) await api.installCrd(definition)
+    for (const plural of ['httproutes', 'referencegrants']) await api.installCrd(await gatewayApiCrd(plural))
+    for (const name of ['shop', 'data', 'weft-system']) await createNamespace(api.client, name)
+    await createService(api.client, 'shop', 'catalog')
+    await createService(api.client, 'shop', 'ledger', { clusterIP: 'None' })
+    await createService(api.client, 'data', 'redis')
+    await grantAsChart(api.client)
+    client = createKubeClient({ connection: api.as('control'), clock: systemClock, userAgent: 'weft-control' })
+    const facts = { trustDomain: 'weft.local', systemNamespace: 'weft-system', controlService: 'weft-control' }
+    watch = watchKubernetes({ ...parts, ...facts, client })
+    await until(watch.model, (model) => model !== undefined, SOON())
+    await register()
+  }, 120_000)
+  afterAll(async () => {
+    await validation?.close()
+    watch?.close()
+    client?.close()
+    await api?.[Symbol.asyncDispose]()
+  }, 30_000)
+
+  /** As the chart does, but asked at a port of this process. The caBundle is control's to fill in. */
+  async function register(): Promise<void> {
+    const [found] = chartObjects().filter(({ kind }) => kind === 'ValidatingWebhookConfiguration')
+    if (found === undefined) throw new Error('the chart has no ValidatingWebhookConfiguration')
+    const open = startValidating(0)
+    const port = await open.listening
+    const clientConfig = { url: `https://localhost:${port}/validate` }
+    const webhooks = (found['webhooks'] as readonly object[]).map((webhook) => ({ ...webhook, clientConfig }))
+    await api.client.create(CONFIGURATIONS, { metadata: found.metadata, webhooks })
+    await open.close()
+    // It looks at the configuration when it starts, and then each 10 s.
+    validation = startValidating(port)
+    await validation.listening
+    for (let tries = 0; tries < 300; tries++)
+      if ((await apply('HTTPRoute', `asked-${tries}`, UNSUPPORTED)).includes('denied')) return
+    throw new Error('the API server does not ask')
+  }
+
+  const targetRefs = [{ group: '', kind: 'Service', name: 'catalog' }]
+
+  /** What kubectl says. */
+  async function apply(kind: string, name: string, spec: object, namespace = 'shop'): Promise<string> {
+    const group = kind === 'HTTPRoute' ? 'gateway.networking.k8s.io/v1' : 'weft.dev/v1alpha1'
+    // Its authority is a path beside the kubeconfig.
+    const child = spawn(KUBECTL, ['--kubeconfig', kubeconfig, 'apply', '-f', '-'], { cwd: join(kubeconfig, '..') })
+    const said = { out: '', error: '' }
+    child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (said.error += chunk.toString()))
+    child.stdin.end(JSON.stringify({ apiVersion: group, kind, metadata: { name, namespace }, spec }))
+    await once(child, 'close')
+    return said.error + said.out
+  }
+  const route = (rule: object, name = 'catalog') => ({
+    parentRefs: [{ group: '', kind: 'Service', name }],
+    rules: [rule],
+  })
+
+  // The CRD takes it, Weft does not honour it.
+  const UNSUPPORTED = route({
+    filters: [{ type: 'RequestMirror', requestMirror: { backendRef: { name: 'a', port: 1 } } }],
+  })
+
+  test('a regular expression that nothing can match with is refused by kubectl with field, text and reason', async () => {
+    const said = await apply(
+      'HTTPRoute',
+      'bad',
+      route({ matches: [{ path: { type: 'RegularExpression', value: '/a(' } }] }),
+    )
+
+    expect(said).toContain(
+      'admission webhook "routes.validate.weft.dev" denied the request: HTTPRoute shop/bad: spec.rules[0].matches[0].path.value: found "/a("; want a regular expression in RE2 syntax',
+    )
+  })
+
+  test('what depends on other objects is stored, with warnings that name them', async () => {
+    const refs = [
+      { name: 'cart', port: 80 },
+      { name: 'redis', namespace: 'data', port: 80 },
+    ]
+    expect(await apply('HTTPRoute', 'early', route({ backendRefs: refs }))).toBe(
+      'Warning: weft: HTTPRoute shop/early on Service shop/catalog: BackendNotFound: spec.rules[0].backendRefs[0]: there is no Service shop/cart; spec.rules[0].backendRefs[1]: Service data/redis is in another namespace, and no ReferenceGrant in data lets ...\n' +
+        'Warning: weft: ... HTTPRoutes of shop refer to it\n' +
+        'httproute.gateway.networking.k8s.io/early created\n',
+    )
+    expect(await apply('HTTPRoute', 'headless', route({}, 'ledger'))).toContain('Service shop/ledger is headless')
+    const spec = { targetRefs, timeouts: { request: '1s' } }
+    expect(await apply('TrafficPolicy', 'first', spec)).toBe('trafficpolicy.weft.dev/first created\n')
+  })
+
+  test('a policy that quarrels with an older one is stored, and the older one is named', async () => {
+    const isKnown = (model: Model | undefined): model is Model =>
+      model?.documents.some(({ name }) => name.endsWith('shop/first')) === true
+    await until(watch.model, isKnown, SOON())
+    const spec = { targetRefs, timeouts: { request: '2s' } }
+
+    expect(await apply('TrafficPolicy', 'second', spec)).toMatch(
+      /^Warning: weft: TrafficPolicy shop\/second on Service shop\/catalog: Conflicted: spec\.timeouts\.request is set by TrafficPolicy shop\/first, which is older.*\ntrafficpolicy\.weft\.dev\/second created\n$/,
+    )
+  })
+
+  test('what is stored already can lose its finalizers and be deleted, whatever its spec says', async () => {
+    const metadata = { namespace: 'shop', name: 'old', finalizers: ['example.com/hold'] }
+    const { port } = new URL((await urls())[0] ?? '')
+    await validation.close()
+    const spec = UNSUPPORTED
+    await api.client.create(HTTP_ROUTES, { metadata: metadata as object, spec })
+    validation = startValidating(Number(port))
+    await validation.listening
+
+    expect(await apply('HTTPRoute', 'new', spec)).toContain('denied the request')
+    await api.client.patch(HTTP_ROUTES, metadata, { metadata: { finalizers: null } })
+    await api.client.remove(HTTP_ROUTES, metadata)
+  })
+
+  async function urls(): Promise<readonly string[]> {
+    const found = await api.client.get(CONFIGURATIONS, { name: 'weft-control' })
+    return (found['webhooks'] as { clientConfig: { url: string } }[]).map(({ clientConfig }) => clientConfig.url)
+  }
+
+  test('kube-system and the namespace of Weft are never asked about, and nobody is while control is away', async () => {
+    const bad = UNSUPPORTED
+    for (const namespace of ['kube-system', 'weft-system'])
+      expect(await apply('HTTPRoute', 'bad', bad, namespace)).toContain('created')
+    expect(await apply('HTTPRoute', 'bad', bad)).toContain('denied the request')
+
+    await validation.close()
+
+    expect(await apply('HTTPRoute', 'bad', bad)).toBe('httproute.gateway.networking.k8s.io/bad created\n')
+  })
+})
