@@ -7,7 +7,7 @@ const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false 
 const CLUSTER = [
   'test/charts/**/*.test.ts',
   'test/kube/**/*.test.ts',
-  'test/injector/apiserver.test.ts',
+  'test/injector/{apiserver,latency}.test.ts',
   'test/certificates/{kubernetes-api-server,webhook}.test.ts',
 ]
 const KUBERNETES = 'test/e2e/kubernetes.test.ts'
