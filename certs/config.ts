@@ -59,6 +59,11 @@ export const SETTINGS = {
     'false',
     'kubernetes: whether a root that is made here outlives an uninstallation of Weft.',
   ),
+  rootFrom: oneOf('made', 'given')(
+    'WEFT_ROOT_FROM',
+    'made',
+    'kubernetes: whether a root is made where there is none, or somebody else makes it (cert-manager).',
+  ),
   tokenAudience: text('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE, 'kubernetes: the audience that a token must be for.'),
   kubeconfig: text('WEFT_KUBECONFIG', '', 'kubernetes: a kubeconfig; empty: the service account of this pod.'),
   kubeHost: text('KUBERNETES_SERVICE_HOST', '', 'kubernetes: the API server; the kubelet sets it.'),

@@ -63,6 +63,7 @@ async function openKubernetes(config: Omit<CertsConfig, 'logLevel'>, parts: Plat
     namespace: own,
     name: config.rootSecret,
     trustDomain,
+    isGiven: config.rootFrom === 'given',
     owners: config.keepRoot ? async () => [] : createOwners(client),
   }).catch((error: unknown) => {
     client.close()

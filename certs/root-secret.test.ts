@@ -31,13 +31,18 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]()
 })
 
-async function open(clock: Clock = systemClock, owners: Owners = createOwners(client)): Promise<RootSecret> {
+async function open(
+  clock: Clock = systemClock,
+  owners: Owners = createOwners(client),
+  isGiven = false,
+): Promise<RootSecret> {
   const log = logInto(logged)
   const place = { namespace: 'weft-system', name: 'weft-root' }
   const root = await openRootSecret({
     client,
     ...place,
     trustDomain: 'weft.local',
+    isGiven,
     owners,
     clock,
     log,
@@ -199,4 +204,18 @@ test('a Secret that is deleted while certs runs is not replaced', async () => {
   await lookTimes(clock, 2)
   expect(api.object(SECRETS, NAME)).toBeUndefined()
   expect(authority.current).toBe(first)
+})
+
+test('a root that somebody else gives is waited for and never made', async () => {
+  const wait = () => open(systemClock, createOwners(client), true)
+  await expect(wait()).rejects.toThrow(
+    'Secret weft-system/weft-root is not there, and WEFT_ROOT_FROM=given: want it from who gives it',
+  )
+  expect(api.object(SECRETS, NAME)).toBeUndefined()
+
+  const given = await makeIntermediate()
+  put({ chain: given.chain, key: given.key, roots: given.root })
+
+  const { authority } = await wait()
+  expect(authority.current).toMatchObject({ bundle: given.root, intermediates: given.chain })
 })

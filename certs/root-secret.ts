@@ -16,6 +16,8 @@ export interface RootSecretOptions {
   readonly namespace: string
   readonly name: string
   readonly trustDomain: string
+  /** True: somebody else makes it (cert-manager), and a root of ours would be in the way. */
+  readonly isGiven: boolean
   /** Of a root that is made here. With them it goes when they go; without, it outlives an installation. */
   readonly owners: Owners
   readonly clock: Clock
@@ -78,6 +80,10 @@ async function find({ client, namespace, name }: RootSecretOptions): Promise<Kub
 /** Of replicas that start together one wins; the others read what it has made. */
 async function make(options: RootSecretOptions): Promise<KubeObject> {
   const { client, namespace, name, clock, trustDomain, owners, log } = options
+  if (options.isGiven)
+    throw new Error(
+      `Secret ${namespace}/${name} is not there, and WEFT_ROOT_FROM=given: want it from who gives it, such as cert-manager`,
+    )
   const byAnother = await requireFirstStart(options)
   if (byAnother !== undefined) return byAnother
   const { root, key } = await makeRoot({ trustDomain, wallMs: clock.wall() })

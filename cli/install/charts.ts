@@ -1,5 +1,6 @@
 // The two charts: what is in each, and the facts of Chart.yaml.
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
+import { certificatesFile } from './objects/certificates.ts'
 import { certsFile } from './objects/certs.ts'
 import { controlFile } from './objects/control.ts'
 import { demoFile, meshPolicyFile, podMonitorFile } from './objects/extras.ts'
@@ -19,6 +20,7 @@ export function weftFiles(): readonly TemplateFile[] {
     controlFile(make, VERSION),
     certsFile(make, VERSION),
     injectorFile(make, VERSION),
+    certificatesFile(make),
     meshPolicyFile(make),
     podMonitorFile(make),
     demoFile(make),

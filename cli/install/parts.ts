@@ -9,6 +9,7 @@ import {
   type TemplateDocument,
   text,
   value,
+  type When,
   when,
 } from './template.ts'
 
@@ -41,7 +42,7 @@ export interface ObjectParts {
   readonly component: string
   readonly scope?: 'cluster'
   readonly condition?: Condition
-  readonly annotations?: Fields
+  readonly annotations?: Node
   readonly rest: Fields
 }
 
@@ -274,12 +275,12 @@ export interface Rule {
 export function access(
   make: Maker,
   process: Process,
-  everywhere: readonly Rule[],
-  inOwnNamespace: readonly Rule[],
+  everywhere: readonly (Rule | When)[],
+  inOwnNamespace: readonly (Rule | When)[],
 ): readonly TemplateDocument[] {
   const name = `weft-${process}`
   const subjects: Node = [{ kind: 'ServiceAccount', name, namespace }]
-  const role = (kind: string, rules: readonly Rule[], scope: 'cluster' | undefined) => {
+  const role = (kind: string, rules: readonly (Rule | When)[], scope: 'cluster' | undefined) => {
     if (rules.length === 0) return []
     const common = { apiVersion: 'rbac.authorization.k8s.io/v1', name, component: process, ...(scope && { scope }) }
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name }

@@ -1,6 +1,6 @@
 // Fills a tree of template.ts with values as Helm would, byte for byte: toJson of Go, and Helm's order of kinds.
 import { printFile, type Reader } from './print.ts'
-import type { Source, TemplateFile } from './template.ts'
+import type { Condition, Source, TemplateFile } from './template.ts'
 
 export interface Release {
   readonly name: string
@@ -40,8 +40,16 @@ function fill(release: Release, values: Values): Reader {
       const contents = parts.map((part) => (typeof part === 'string' ? part : get(part)))
       return toJson(isText ? contents.join('') : contents[0])
     },
-    guard: (condition, lines) => (isTruthy(get(condition.isSet)) ? lines : []),
+    guard: (condition, lines) => (holds(condition, get) ? lines : []),
   }
+}
+
+function holds(condition: Condition, get: (source: Source) => unknown): boolean {
+  if ('isSet' in condition) return isTruthy(get(condition.isSet))
+  if ('is' in condition) return get(condition.source) === condition.is
+  if ('not' in condition) return !holds(condition.not, get)
+  if ('all' in condition) return condition.all.every((one) => holds(one, get))
+  return condition.any.some((one) => holds(one, get))
 }
 
 function valueAt(values: Values, path: string): unknown {

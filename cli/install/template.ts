@@ -6,10 +6,13 @@ export type Source =
   | { readonly values: string; readonly joinedBy?: string }
   | { readonly release: 'Name' | 'Namespace' | 'Service' }
 
-/** True where Go's templates say so: not for false, 0, and what is empty. */
-export interface Condition {
-  readonly isSet: Source
-}
+export type Condition =
+  /** True where Go's templates say so: not for false, 0, and what is empty. */
+  | { readonly isSet: Source }
+  | { readonly source: Source; readonly is: string }
+  | { readonly not: Condition }
+  | { readonly all: readonly Condition[] }
+  | { readonly any: readonly Condition[] }
 
 /** A value as JSON, which is YAML too; or text of several parts. */
 export class Hole {
@@ -64,6 +67,10 @@ export const from = (path: string): Source => ({ values: path })
 /** A list as one text. */
 export const joined = (path: string, joinedBy: string) => new Hole([{ values: path, joinedBy }], true)
 export const isTrue = (path: string): Condition => ({ isSet: { values: path } })
+export const is = (path: string, text: string): Condition => ({ source: { values: path }, is: text })
+export const not = (condition: Condition): Condition => ({ not: condition })
+export const all = (...conditions: readonly Condition[]): Condition => ({ all: conditions })
+export const any = (...conditions: readonly Condition[]): Condition => ({ any: conditions })
 export const when = (condition: Condition, node: Node) => new When(condition, node)
 
 export function isMap(node: Node): node is { readonly [name: string]: Node } {

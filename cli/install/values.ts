@@ -96,6 +96,31 @@ const certs = fields({
   .prefault({})
   .describe('The certificate authority.')
 
+const issuerRef = (of: string) =>
+  fields({
+    name: text(253).optional(),
+    kind: text(63).optional(),
+    group: text(253).optional(),
+  })
+    .default({})
+    .describe(`An issuer of cert-manager for ${of}; without a name: one that is made here.`)
+
+const MADE_BY = 'Whether Weft makes and renews'
+const certificates = fields({
+  webhook: oneOf('self-signed', 'cert-manager')
+    .default('self-signed')
+    .describe(`${MADE_BY} the certificates of its webhooks itself, or cert-manager (v1) does.`),
+  webhookIssuerRef: issuerRef('them'),
+  root: oneOf('self-signed', 'cert-manager')
+    .default('self-signed')
+    .describe(
+      `${MADE_BY} the root of the mesh at its first start (or finds it given), or cert-manager puts it into certs.rootSecret.`,
+    ),
+  rootIssuerRef: issuerRef('the root, which is an intermediate then'),
+})
+  .prefault({})
+  .describe('Where certificates come from.')
+
 const injector = fields({
   replicas,
   resources: resources('20m', '96Mi', '256Mi'),
@@ -152,6 +177,7 @@ export const valuesSchema = fields({
   control,
   certs,
   injector,
+  certificates,
   scheduling,
   networkPolicy: fields({
     enabled: yesOrNo.default(true).describe('Whether to let in only what each process serves.'),

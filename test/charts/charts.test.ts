@@ -48,6 +48,8 @@ test('helm and weft install give the same bytes, for defaults, presets, single v
     'control.replicas=3',
     'control.resources.limits.cpu=2',
     'image.registry=registry.example:5000/weft',
+    'certificates.webhook=cert-manager',
+    'certificates.root=cert-manager',
   ]
   for (const one of assignments) expect(weftInstall('--set', one)).toBe(helmTemplate('weft', '--set', one))
   expect(weftInstall('--crds')).toBe(helmTemplate('weft-crds'))
@@ -108,6 +110,7 @@ test.each([
   'mesh.policy.mtls.mode=strict',
   'certs.certificateLifetime=soon',
   'injector.failurePolicy=Maybe',
+  'certificates.webhook=letsencrypt',
   'networkPolicy.enabled=perhaps',
 ])('%s is refused by helm and by weft install', (assignment) => {
   const [path = ''] = assignment.split('=')

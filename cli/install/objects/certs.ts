@@ -11,7 +11,8 @@ import {
   serviceAccount,
   setting,
 } from '../parts.ts'
-import { from, namespace, type TemplateFile, text, value } from '../template.ts'
+import { from, namespace, not, type TemplateFile, text, value, type When, when } from '../template.ts'
+import { rootGiven, rootMount, rootVolume } from './certificates.ts'
 import { trustDomain } from './identity.ts'
 import { findInstallation } from './installation.ts'
 
@@ -30,8 +31,8 @@ const EVERYWHERE: readonly Rule[] = [
     verbs: ['get', 'patch', 'delete'],
   },
 ]
-const OWN: readonly Rule[] = [
-  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+const OWN: readonly (Rule | When)[] = [
+  when(not(rootGiven), { apiGroups: [''], resources: ['secrets'], verbs: ['create'] }),
   // Never update: a root is replaced by people.
   { apiGroups: [''], resources: ['secrets'], resourceNames: [value('certs.rootSecret')], verbs: ['get'] },
 ]
@@ -58,13 +59,14 @@ export function certsFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_METRICS_LISTEN', `[::]:${PORTS.metrics}`),
           setting('WEFT_SVID_LIFETIME', value('certs.certificateLifetime')),
           setting('WEFT_ROOT_SECRET', value('certs.rootSecret')),
+          when(rootGiven, setting('WEFT_ROOT_FROM', 'given')),
           setting('WEFT_KEEP_ROOT', text`${from('certs.keepRoot')}`),
           setting('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE),
         ],
         ports: PORTS,
         probes: httpProbes('metrics', '/metrics'),
-        mounts: [],
-        volumes: [],
+        mounts: [rootMount()],
+        volumes: [rootVolume()],
       }),
     ],
   }

@@ -10,13 +10,14 @@ import {
   setting,
   tcpProbes,
 } from '../parts.ts'
-import { namespace, type TemplateFile } from '../template.ts'
+import { type Node, namespace, type TemplateFile, type When, when } from '../template.ts'
+import { bySelf, certificateMount, certificateVolume, secretRules } from './certificates.ts'
 import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './identity.ts'
 import { findInstallation } from './installation.ts'
-import { certificateRules, validationConfiguration, validationRule, validationSettings } from './validation.ts'
+import { validationConfiguration, validationRule, validationSettings } from './validation.ts'
 
 const READ = ['get', 'list', 'watch']
-const EVERYWHERE: readonly Rule[] = [
+const EVERYWHERE: readonly (Rule | When)[] = [
   findInstallation,
   { apiGroups: [''], resources: ['services', 'pods', 'nodes', 'namespaces', 'serviceaccounts'], verbs: READ },
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
@@ -37,7 +38,7 @@ const EVERYWHERE: readonly Rule[] = [
     verbs: ['get'],
   },
 ]
-const OWN: readonly Rule[] = [
+const OWN: readonly (Rule | When)[] = [
   // A name cannot narrow the making of an object.
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
   {
@@ -46,7 +47,7 @@ const OWN: readonly Rule[] = [
     resourceNames: ['weft-control-status'],
     verbs: ['get', 'update'],
   },
-  ...certificateRules,
+  ...secretRules('control').map((rule) => when(bySelf, rule as unknown as Node)),
 ]
 
 const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, webhook: 15017 }
@@ -84,8 +85,9 @@ export function controlFile(make: Maker, version: string): TemplateFile {
         ports: PORTS,
         // It listens there last, when it has an identity.
         probes: tcpProbes('discovery'),
-        mounts: identityMounts(),
-        volumes: [tokenVolume(), bundleVolume()],
+        mounts: [...identityMounts(), certificateMount()],
+        // Sidecars must not wait for cert-manager.
+        volumes: [tokenVolume(), bundleVolume(), certificateVolume('control', { optional: true })],
       }),
       validationConfiguration(make),
     ],

@@ -20,35 +20,36 @@ import {
   type TemplateFile,
   text,
   value,
+  type When,
+  when,
 } from '../template.ts'
+import {
+  bySelf,
+  certificateMount,
+  certificateVolume,
+  injectAuthority,
+  secretRules,
+  secretSetting,
+  under,
+} from './certificates.ts'
 import { certsAddress, controlAddress, trustDomain } from './identity.ts'
 import { findInstallation } from './installation.ts'
 
-const CERTIFICATE_SECRET = 'weft-injector-certificate'
 const LABEL = 'weft.dev/inject'
 
-const EVERYWHERE: readonly Rule[] = [
+const EVERYWHERE: readonly (Rule | When)[] = [
   findInstallation,
   // To put the authority of its certificate into them.
-  {
+  when(bySelf, {
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations'],
     resourceNames: ['weft-injector'],
     verbs: ['get', 'update'],
-  },
+  }),
   // Whether a namespace wants sidecars, whatever the selectors of the webhook let through.
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   // To say why a pod got no sidecar.
   { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
-]
-const OWN: readonly Rule[] = [
-  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-  {
-    apiGroups: [''],
-    resources: ['secrets'],
-    resourceNames: [CERTIFICATE_SECRET],
-    verbs: ['get', 'update'],
-  },
 ]
 
 const PORTS = { webhook: 15017, metrics: 15020 }
@@ -58,7 +59,8 @@ export function injectorFile(make: Maker, version: string): TemplateFile {
     path: 'injector.yaml',
     documents: [
       serviceAccount(make, 'injector'),
-      ...access(make, 'injector', EVERYWHERE, OWN),
+      ...access(make, 'injector', EVERYWHERE, []),
+      ...under(bySelf, access(make, 'injector', [], secretRules('injector'))),
       service(make, 'injector', { webhook: [443, 'https'] }),
       networkPolicy(make, 'injector', Object.values(PORTS)),
       disruptionBudget(make, 'injector'),
@@ -68,8 +70,8 @@ export function injectorFile(make: Maker, version: string): TemplateFile {
         env: settings(),
         ports: PORTS,
         probes: httpProbes('metrics', '/live'),
-        mounts: [],
-        volumes: [],
+        mounts: [certificateMount()],
+        volumes: [certificateVolume('injector')],
       }),
       webhookConfiguration(make),
     ],
@@ -81,7 +83,7 @@ const settings = (): readonly Node[] => [
   setting('WEFT_VERSION', value('image.tag')),
   setting('WEFT_WEBHOOK_PORT', String(PORTS.webhook)),
   setting('WEFT_METRICS_PORT', String(PORTS.metrics)),
-  setting('WEFT_CERTIFICATE_SECRET', CERTIFICATE_SECRET),
+  secretSetting('injector'),
   setting('WEFT_WEBHOOK_CONFIGURATION', 'weft-injector'),
   setting('WEFT_SERVICE_NAME', 'weft-injector'),
   setting('WEFT_SIDECAR_IMAGE', text`${from('image.registry')}/weft-sidecar:${from('image.tag')}`),
@@ -108,6 +110,7 @@ function webhookConfiguration(make: Maker): TemplateDocument {
     name: 'weft-injector',
     component: 'injector',
     scope: 'cluster',
+    annotations: injectAuthority('injector'),
     rest: {
       webhooks: [
         webhook('namespace.inject.weft.dev', {

@@ -1,28 +1,23 @@
 // The webhook of control that checks routes and policies before they are stored. Its absence refuses nothing (Ignore): what it would
 // have said stands in the conditions of the object a moment later.
-import { type Maker, type Rule, setting } from '../parts.ts'
-import { type Node, namespace, type TemplateDocument } from '../template.ts'
+import { type Maker, setting } from '../parts.ts'
+import { type Node, namespace, type TemplateDocument, when } from '../template.ts'
+import { bySelf, injectAuthority, secretSetting } from './certificates.ts'
 
 const NAME = 'weft-control'
-const CERTIFICATE_SECRET = 'weft-control-certificate'
 
 /** To put the authority of its certificate into it. */
-export const validationRule: Rule = {
+export const validationRule = when(bySelf, {
   apiGroups: ['admissionregistration.k8s.io'],
   resources: ['validatingwebhookconfigurations'],
   resourceNames: [NAME],
   verbs: ['get', 'update'],
-}
-
-export const certificateRules: readonly Rule[] = [
-  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['secrets'], resourceNames: [CERTIFICATE_SECRET], verbs: ['get', 'update'] },
-]
+})
 
 export const validationSettings = (port: number): readonly Node[] => [
   setting('WEFT_VALIDATE', 'true'),
   setting('WEFT_WEBHOOK_PORT', String(port)),
-  setting('WEFT_CERTIFICATE_SECRET', CERTIFICATE_SECRET),
+  secretSetting('control'),
   setting('WEFT_WEBHOOK_CONFIGURATION', NAME),
   setting('WEFT_CONTROL_SERVICE', NAME),
 ]
@@ -34,6 +29,7 @@ export function validationConfiguration(make: Maker): TemplateDocument {
     name: NAME,
     component: 'control',
     scope: 'cluster',
+    annotations: injectAuthority('control'),
     rest: {
       webhooks: [
         webhook('routes.validate.weft.dev', 'gateway.networking.k8s.io', 'v1', ['httproutes']),
