@@ -26,7 +26,8 @@ export function regexMistake(pattern: string): string | undefined {
   }
 }
 
-const TOKEN = /\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|[\s\S]/gu
+const TOKEN =
+  /\((?:\?(?:P?<\w+>|[a-zA-Z-]*:?))?|\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|[\s\S]/gu
 
 /** An atom is a step, a counted repeat takes what it repeats so many times. Wrong texts have some number too. */
 function estimateSteps(pattern: string): number {
@@ -36,7 +37,7 @@ function estimateSteps(pattern: string): number {
     if (least !== undefined) {
       sum += last * (Math.max(Number(least), Number(most || 0)) - 1)
       last = 0
-    } else if (token === '(') {
+    } else if (token.startsWith('(')) {
       open.push(sum)
       sum = 0
     } else if (token === ')') {

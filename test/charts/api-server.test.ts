@@ -142,9 +142,13 @@ test.each([
       'watch trafficpolicies.weft.dev -A',
       'patch trafficpolicies.weft.dev/one --subresource=status -n shop',
       'update leases.coordination.k8s.io/weft-control-status -n weft-system',
+      'update validatingwebhookconfigurations.admissionregistration.k8s.io/weft-control',
+      'update secrets/weft-control-certificate -n weft-system',
     ],
     [
       'get secrets -n weft-system',
+      'get secrets/weft-root -n weft-system',
+      'update validatingwebhookconfigurations.admissionregistration.k8s.io/another',
       'get configmaps -n shop',
       'patch trafficpolicies.weft.dev/one -n shop',
       'patch httproutes.gateway.networking.k8s.io/one -n shop',
@@ -176,10 +180,15 @@ test.each([
   ],
   [
     'injector',
-    ['update mutatingwebhookconfigurations.admissionregistration.k8s.io/weft-injector', 'create events -n shop'],
+    [
+      'update mutatingwebhookconfigurations.admissionregistration.k8s.io/weft-injector',
+      'get namespaces/shop',
+      'create events -n shop',
+    ],
     [
       'update mutatingwebhookconfigurations.admissionregistration.k8s.io/another',
       'create mutatingwebhookconfigurations.admissionregistration.k8s.io',
+      'list namespaces',
       'get pods -n shop',
       'patch pods/web-0 -n shop',
       'get secrets/weft-root -n weft-system',

@@ -1,5 +1,6 @@
 // The webhook behind a real API server, which applies its patch, fills in defaults, calls it again and refuses what is wrong.
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -232,24 +233,49 @@ describe('behind a real API server', () => {
       expect(initsOf(await create('shop', { annotations }))).toContain('weft-proxy')
   })
 
-  test('a pod that cannot have a sidecar is stored without, and an Event says why', async () => {
-    const pod = await create('shop', { spec: { hostNetwork: true, containers: [{ name: 'app', image: 'shop:1' }] } })
+  const eventsAbout = async (pod: string) => {
+    const { items } = await api.client.list(EVENTS, { namespace: 'shop' })
+    return items.filter((event) => JSON.stringify(event['involvedObject']).includes(`"${pod}"`))
+  }
+
+  test.each([
+    ['the network of its node', { hostNetwork: true }, 'hostNetwork'],
+    ['the user of the sidecar', { securityContext: { runAsUser: 1337 } }, 'runs as user or group 1337'],
+  ])('a pod with %s is stored without a sidecar, and an Event says why', async (_what, more, reason) => {
+    const pod = await create('shop', { spec: { ...more, containers: [{ name: 'app', image: 'shop:1' }] } })
 
     expect(initsOf(pod)).toEqual([])
     expect(JSON.parse(pod.metadata.annotations?.['weft.dev/status'] ?? '')).toMatchObject({ injected: false })
-    const toldOf = async () => {
-      const { items } = await api.client.list(EVENTS, { namespace: 'shop' })
-      return items.find((event) => JSON.stringify(event['involvedObject']).includes(`"${pod.metadata.name}"`))
-    }
-    await expect.poll(toldOf, { timeout: 10_000 }).toMatchObject({
-      reason: 'NoSidecar',
-      message: expect.stringContaining('hostNetwork'),
-    })
+    await expect
+      .poll(() => eventsAbout(pod.metadata.name ?? ''), { timeout: 10_000 })
+      .toMatchObject([{ reason: 'NoSidecar', message: expect.stringContaining(reason) }])
   })
 
-  test('what weft inject prints is taken, and the webhook finds nothing to change in its pods but the configuration', async () => {
+  test('a dry run is answered like a creation, and nobody is told of it', async () => {
+    const pod = (name: string, more: object) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace: 'shop', name },
+      spec: { ...account, containers: [application()], ...more },
+    })
+    const tryIt = (name: string, more: object) =>
+      api.client.send('try', 'POST', '/api/v1/namespaces/shop/pods?dryRun=All', pod(name, more)) as Promise<KubeObject>
+
+    expect(initsOf(await tryIt('tried', {}))).toEqual(['weft-init', 'weft-proxy'])
+    const bare = { containers: [{ name: 'app', image: 'shop:1' }] }
+    expect(initsOf(await tryIt('tried-host', { ...bare, hostNetwork: true }))).toEqual([])
+
+    // What is told later than it would have been is there.
+    const real = await create('shop', { spec: { ...bare, hostNetwork: true } })
+    await expect.poll(() => eventsAbout(real.metadata.name ?? ''), { timeout: 10_000 }).toHaveLength(1)
+    expect(await eventsAbout('tried-host')).toEqual([])
+  })
+
+  test('what weft inject -f - prints is taken, and the webhook finds nothing to change in its pods but the configuration', async () => {
     const file = fileURLToPath(new URL('../../examples/inject/catalog.yaml', import.meta.url))
-    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'inject', '-f', file])
+    const child = promisify(execFile)(process.execPath, [MAIN, 'inject', '-f', '-'])
+    child.child.stdin?.end(await readFile(file))
+    const { stdout } = await child
     const [, deployment] = parseAllDocuments(stdout).map((document) => document.toJS() as KubeObject)
     if (deployment === undefined) throw new Error('no Deployment')
     const taken = await api.client.create(DEPLOYMENTS, {
@@ -258,10 +284,19 @@ describe('behind a real API server', () => {
     })
     const { template } = taken['spec'] as { template: Pod }
     const pod = await create('shop', { ...template.metadata, spec: { ...template.spec, ...account } })
+    const [, plain] = parseAllDocuments(await readFile(file, 'utf8')).map((document) => document.toJS() as KubeObject)
+    const { template: bare } = (plain?.['spec'] ?? {}) as { template: Pod }
+    const byWebhook = await create('shop', { ...bare.metadata, spec: { ...bare.spec, ...account } })
 
     expect(initsOf(pod)).toEqual(['weft-init', 'weft-proxy'])
     expect(podPatch(readPod(pod), { settings }).patch).toEqual([])
     expect(readPod(pod).spec.containers[0]?.livenessProbe?.httpGet).toMatchObject({ path: '/probe/catalog.liveness' })
+    // By hand and by webhook it is one pod, once the name of the workload is told in the same way.
+    const spec = (object: KubeObject) =>
+      JSON.parse(
+        JSON.stringify(object['spec']).replaceAll(/("name":"OTEL_SERVICE_NAME","value":)"[^"]*"/g, '$1""'),
+      ) as object
+    expect(spec(pod)).toEqual(spec(byWebhook))
   })
 
   test('with the webhook away, labelled namespaces get an error that says so and others are not touched', async () => {
