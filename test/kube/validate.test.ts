@@ -2,6 +2,9 @@
 // has: what kubectl then says.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
@@ -11,10 +14,13 @@ import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
 import { createSecretCertificate } from '#shared/webhook/certificate-secret.ts'
+import { makeSelfSigned } from '#shared/webhook/self-signed.ts'
+import { readControlConfig } from '../../control/config.ts'
 import type { Model } from '../../control/model/compile.ts'
+import { openSource } from '../../control/source.ts'
 import { startValidation, type Validation } from '../../control/validate/serve.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
-import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, freePorts, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
 import { chartObjects } from '../support/chart.ts'
 import { grantAsChart } from '../support/chart-rules.ts'
 import { createNamespace, createService } from '../support/cluster-objects.ts'
@@ -189,4 +195,45 @@ describe('routes and policies on their way into a real API server', () => {
 
     expect(await apply('HTTPRoute', 'bad', bad)).toBe('httproute.gateway.networking.k8s.io/bad created\n')
   })
+
+  test('control starts without a certificate and checks when it finds one, as cert-manager brings it', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'weft-validate-'))
+    const files = { WEFT_CERTIFICATE_FILE: join(directory, 'tls.crt'), WEFT_KEY_FILE: join(directory, 'tls.key') }
+    const [port = 0] = await freePorts(1)
+    const settings = { WEFT_SOURCE: 'kubernetes', WEFT_VALIDATE: 'true', WEFT_SHUTDOWN_DELAY: '0s' }
+    const environment = { ...settings, ...files, WEFT_WEBHOOK_PORT: `${port}`, KUBECONFIG: kubeconfig }
+    // It looks again each 10 s; and every wait is that much shorter here.
+    const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(ms / 20, run) }
+    const source = await openSource(readControlConfig(environment), { ...parts, clock })
+    const stop = source.validate()
+    try {
+      const notAfter = new Date(Date.now() + 3600 * 1000)
+      const { certificate, key } = makeSelfSigned({ names: ['localhost'], notBefore: new Date(0), notAfter })
+      const ask = () => statusOf(port, certificate)
+      await expect(ask()).rejects.toThrow('ECONNREFUSED')
+      writeFileSync(files.WEFT_CERTIFICATE_FILE, certificate)
+      writeFileSync(files.WEFT_KEY_FILE, key)
+
+      await expect.poll(() => ask().catch(() => 0), { timeout: 10_000 }).toBe(405)
+
+      await Promise.all([stop(), stop()])
+      await expect(ask()).rejects.toThrow('ECONNREFUSED')
+    } finally {
+      await stop()
+      await source.close()
+      rmSync(directory, { recursive: true })
+    }
+  })
 })
+
+/** Of GET /validate, which wants POST. */
+function statusOf(port: number, ca: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = get({ host: 'localhost', port, path: '/validate', ca, agent: false })
+    request.on('error', reject)
+    request.on('response', (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+  })
+}
