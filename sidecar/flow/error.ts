@@ -54,6 +54,20 @@ export const FAULTS = {
     text: 'the request head did not arrive in time',
     fix: 'Send the head at once; the limit is 10 seconds after its first byte.',
   },
+  HTTP2_FLOOD: {
+    status: 0,
+    grpc: 8,
+    retry: false,
+    text: 'the peer sends more HTTP/2 frames of one kind than any honest one does',
+    fix: 'The detail names the kind and docs/http2.md the limits; mend the client, or report it when it is an honest one.',
+  },
+  HTTP2_SILENT: {
+    status: 0,
+    grpc: 14,
+    retry: true,
+    text: 'the HTTP/2 peer did not acknowledge SETTINGS, or answer PINGs, in time',
+    fix: 'Check that the peer is alive, not stopped or overloaded, and speaks HTTP/2.',
+  },
   AMBIGUOUS_PATH: {
     status: 400,
     grpc: 3,
@@ -205,4 +219,9 @@ export class FlowError extends Error {
     super(FAULTS[code].text, options)
     this.code = code
   }
+}
+
+/** A bug of ours: a head or body was handed over that HTTP cannot carry. The half ends with 'internal'. */
+export class Unsendable extends Error {
+  override readonly name = 'Unsendable'
 }

@@ -6,7 +6,7 @@ import type { FaultCode } from './error.ts'
  * a request has :method, :scheme, :authority, :path; a response has :status. Names keep the case they came with;
  * compare them with sameName. Latin-1 strings. Host is only ever :authority; framing fields (Content-Length,
  * Transfer-Encoding) stay in so that the far side can see a declared length, hop-by-hop fields are the exchange's job.
- * A list may end with the pair NEVER_INDEXED and the lower-case names, parted by commas, of fields that no HPACK table may
+ * Behind the pseudo-fields a list may have the pair NEVER_INDEXED and the lower-case names, parted by commas, of fields that no HPACK table may
  * ever hold (RFC 7541 section 7.1.3): the HTTP/2 codec adds and heeds it, HTTP/1.1 leaves it out, nobody else need know it.
  */
 export type Fields = string[]

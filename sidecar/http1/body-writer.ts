@@ -1,6 +1,7 @@
 // The body of a message on its way out, in the framing that its head announced. It never sends more or less than was said.
+import { Unsendable } from '#flow/error.ts'
 import type { Fields } from '#flow/stream.ts'
-import { trailerLines, Unsendable } from './field-lines.ts'
+import { trailerLines } from './field-lines.ts'
 import type { Output } from './output.ts'
 
 /** none: bytes are dropped (HEAD, 204, 304). rest: as they are until the connection's or the direction's end. */

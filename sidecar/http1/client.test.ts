@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { fieldValue, hasField } from '#flow/fields.ts'
+import { Heard } from '#flow/heard.fixture.ts'
 import { connectHttp1 } from './client.ts'
-import { Heard, requestTo, startCodecClient } from './testing.ts'
+import { requestTo, startCodecClient } from './testing.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const bytes = (text: string) => Buffer.from(text, 'latin1')

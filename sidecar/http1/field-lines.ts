@@ -2,12 +2,8 @@
 // put it there: framing and Connection are written by the codec alone, from facts.
 
 import { consistsOf, TOKEN, VALUE } from '#flow/characters.ts'
+import { Unsendable } from '#flow/error.ts'
 import { type Fields, NEVER_INDEXED } from '#flow/stream.ts'
-
-/** A bug of ours: a head or body was handed over that cannot be sent as HTTP/1.1. The half ends with 'internal'. */
-export class Unsendable extends Error {
-  override readonly name = 'Unsendable'
-}
 
 /** Reused: the answer of the last write() call. */
 export class FieldLines {

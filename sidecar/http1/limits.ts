@@ -11,5 +11,3 @@ export const HEAD_TIMEOUT_MS = 10_000
 export const CHUNK_EXTENSION_LIMIT_BYTES = 16 * 1024
 /** Heads of 1xx answers to one request, summed: nothing holds their sender back. */
 export const INTERIM_LIMIT_BYTES = 1024 * 1024
-/** After our last byte the peer has this long to read it and close, while what it still sends is thrown away. */
-export const LINGER_MS = 5_000

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
+import { LINGER_MS } from '#flow/linger.ts'
 import { ManualClock } from '#shared/clock.ts'
-import { FIELD_LIMIT, HEAD_LIMIT_BYTES, HEAD_TIMEOUT_MS, LINGER_MS, REQUEST_LINE_LIMIT_BYTES } from './limits.ts'
+import { FIELD_LIMIT, HEAD_LIMIT_BYTES, HEAD_TIMEOUT_MS, REQUEST_LINE_LIMIT_BYTES } from './limits.ts'
 import { echo, RawClient, startCodecServer } from './testing.ts'
 
 const post = (fields: string, body = '') => `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${body}`

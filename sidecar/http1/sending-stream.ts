@@ -1,7 +1,7 @@
 // What the streams of both ends of a connection share: our direction of an exchange is written by the pen of the connection,
 // ends once or is given up. Made anew for each request, so that a late call of a former exchange can never touch the next one.
+import { Unsendable } from '#flow/error.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
-import { Unsendable } from './field-lines.ts'
 import type { Output } from './output.ts'
 import type { Pen } from './serialize.ts'
 

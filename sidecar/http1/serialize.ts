@@ -2,10 +2,10 @@
 import { STATUS_CODES } from 'node:http'
 import { isAuthority } from '#flow/authority.ts'
 import { consistsOf, METHOD } from '#flow/characters.ts'
-import { FAULTS, type FaultCode } from '#flow/error.ts'
+import { FAULTS, type FaultCode, Unsendable } from '#flow/error.ts'
 import type { Fields } from '#flow/stream.ts'
 import type { BodyWriter } from './body-writer.ts'
-import { type FieldLines, Unsendable } from './field-lines.ts'
+import type { FieldLines } from './field-lines.ts'
 import { isTarget } from './request-head.ts'
 
 /** What a connection keeps to write its messages with. */

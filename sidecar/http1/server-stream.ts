@@ -1,6 +1,6 @@
 // One request and its answer on a server connection: how an answer's head is written; the connection knows the rest.
+import { Unsendable } from '#flow/error.ts'
 import type { Fields, StreamEvents } from '#flow/stream.ts'
-import { Unsendable } from './field-lines.ts'
 import type { RequestHead } from './request-head.ts'
 import { SendingStream, type StreamOwner } from './sending-stream.ts'
 import { interimHead, responseHead } from './serialize.ts'

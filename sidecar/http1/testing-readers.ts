@@ -2,9 +2,10 @@
 import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import { type Duplex, duplexPair } from 'node:stream'
 import { fieldValue } from '#flow/fields.ts'
+import { Heard } from '#flow/heard.fixture.ts'
 import { connectHttp1 } from './client.ts'
 import { serveHttp1 } from './server.ts'
-import { Heard, requestTo } from './testing.ts'
+import { requestTo } from './testing.ts'
 
 /** One message as a reader understood it; fields in lower case, without those that are the hop's own. */
 export interface Message {

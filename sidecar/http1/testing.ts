@@ -1,82 +1,13 @@
 // For the tests of this folder: real sockets around the codec, and what it told, kept to look at.
 import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { FaultCode } from '#flow/error.ts'
-import type {
-  Fields,
-  HttpClientConnection,
-  HttpServerConnection,
-  HttpStream,
-  ResetCode,
-  StreamEvents,
-} from '#flow/stream.ts'
+import { Heard } from '#flow/heard.fixture.ts'
+import { listen } from '#flow/listen.fixture.ts'
+import type { Fields, HttpClientConnection, HttpServerConnection, HttpStream } from '#flow/stream.ts'
 import type { Clock } from '#shared/clock.ts'
 import { connectHttp1 } from './client.ts'
 import { serveHttp1 } from './server.ts'
-
-/** One half's events, as they came. */
-export class Heard implements StreamEvents {
-  heads: Fields[] = []
-  body = ''
-  trailers: Fields | null = null
-  isEnded = false
-  reset: ResetCode | null = null
-  drains = 0
-  /** Each event as a word, to compare orders. */
-  log: string[] = []
-  /** Called after each event. */
-  onEvent: () => void = () => {}
-  readonly #waiting: { holds: () => boolean; resolve: () => void }[] = []
-
-  onHead(fields: Fields, end: boolean): void {
-    this.heads.push(fields)
-    this.#note('head', end)
-  }
-  onData(bytes: Uint8Array, from: number, to: number, end: boolean): void {
-    this.body += Buffer.from(bytes.subarray(from, to)).toString('latin1')
-    this.#note('data', end)
-  }
-  onTrailers(fields: Fields): void {
-    this.trailers = fields
-    this.#note('trailers', true)
-  }
-  onReset(code: ResetCode): void {
-    this.reset = code
-    this.#note(`reset ${code}`, false)
-  }
-  onDrain(): void {
-    this.drains++
-    this.#note('drain', false)
-  }
-
-  get head(): Fields {
-    return this.heads.at(-1) ?? []
-  }
-
-  get status(): number {
-    return Number(this.head[1])
-  }
-
-  /** Resolves once it holds; it is asked after each event. */
-  async until(holds: () => boolean): Promise<void> {
-    if (holds()) return
-    await new Promise<void>((resolve) => this.#waiting.push({ holds, resolve }))
-  }
-
-  ended(): Promise<void> {
-    return this.until(() => this.isEnded || this.reset !== null)
-  }
-
-  #note(event: string, end: boolean): void {
-    this.log.push(end ? `${event} end` : event)
-    if (end) this.isEnded = true
-    this.onEvent()
-    for (const waiter of this.#waiting.filter(({ holds }) => holds())) {
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
-      waiter.resolve()
-    }
-  }
-}
 
 export interface Request extends Heard {
   readonly stream: HttpStream
@@ -151,34 +82,6 @@ export function echo(request: Request): void {
   const body = Buffer.from(`${request.head[1]} ${request.head[7]} ${request.body}`, 'latin1')
   request.stream.sendHead([':status', '200', 'Content-Length', String(body.length)], false)
   request.stream.sendData(body, 0, body.length, true)
-}
-
-export interface Listener extends AsyncDisposable {
-  readonly port: number
-  readonly sockets: Socket[]
-}
-
-/** A TCP server on a free port; its sockets end with it. */
-async function listen(onSocket: (socket: Socket) => void): Promise<Listener> {
-  const sockets: Socket[] = []
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.push(socket)
-    socket.on('error', () => {})
-    onSocket(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return {
-    port: address.port,
-    sockets,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
 }
 
 /** A bare client: what it received so far, and ways to wait for more. */

@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
+import { Heard } from '#flow/heard.fixture.ts'
 import { connectHttp1 } from './client.ts'
 import { serveHttp1 } from './server.ts'
-import { Heard, requestTo } from './testing.ts'
+import { requestTo } from './testing.ts'
 
 // A shared key spares the test its certificates; what is under test is the codec on a TLSSocket.
 const KEY = Buffer.alloc(16, 7)

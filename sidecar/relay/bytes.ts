@@ -1,6 +1,6 @@
 // Bytes both ways between two streams: back-pressure, half-close kept, a reset on one side resets the other.
 import type { Duplex } from 'node:stream'
-import { readDirectly } from './direct-read.ts'
+import { readDirectly } from '#flow/direct-read.ts'
 import { Gathering } from './gather.ts'
 import { reset } from './reset.ts'
 

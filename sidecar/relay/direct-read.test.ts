@@ -5,9 +5,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { createSecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
+import { readDirectly } from '#flow/direct-read.ts'
 import { makeAuthority } from '../../test/support/authority.ts'
 import { relayBytes } from './bytes.ts'
-import { readDirectly } from './direct-read.ts'
 
 const servers: Server[] = []
 const streams: Duplex[] = []

@@ -1,0 +1,31 @@
+// The limits of the codec, in one place. Bodies, idle connections and streams have none of time: a sidecar adds no limit of its own.
+
+/** A field section decoded, each field with its name, value and 32 bytes as RFC 9113 section 6.5.2 counts: 60 KiB and 100 fields. */
+export const FIELD_LIMIT = 100
+export const SECTION_LIMIT_BYTES = 60 * 1024 + 32 * FIELD_LIMIT
+/** The same as it comes, over all its frames; beyond it the connection ends, since the tables cannot be kept. */
+export const BLOCK_LIMIT_BYTES = 64 * 1024
+/** An honest sender fills a frame before it begins the next. */
+export const CONTINUATION_LIMIT = 32
+export const PATH_LIMIT_BYTES = 32 * 1024
+/** Heads of 1xx answers to one request, summed: nothing holds their sender back. */
+export const INTERIM_LIMIT_BYTES = 1024 * 1024
+/** From the first byte of a head to its last; and to a client's preface and SETTINGS. */
+export const HEAD_TIMEOUT_MS = 10_000
+export const SETTINGS_TIMEOUT_MS = 10_000
+/** For the PING that tells that a client knows of our GOAWAY. */
+export const DRAIN_ROUND_TRIP_MS = 5_000
+
+/** Of each stream, until its bytes are delivered. */
+export const STREAM_WINDOW_BYTES = 64 * 1024
+/** Refunded on receipt, so it only bounds what is on the wire. */
+export const CONNECTION_WINDOW_BYTES = 1024 * 1024
+/** Streams that a client may have open at once. */
+export const STREAM_LIMIT = 100
+/** Streams that a server may be sent before its SETTINGS have come (RFC 9113 section 6.5.2 advises no peer to go below). */
+export const ASSUMED_STREAM_LIMIT = 100
+/** More than this waits on a stream: its source is told to stop. */
+export const QUEUE_FULL_BYTES = 64 * 1024
+export const QUEUE_DRAINED_BYTES = 16 * 1024
+/** With this much unread by the client no further frame of it is read: answers and acknowledgements cost memory, too. */
+export const UNREAD_LIMIT_BYTES = 1024 * 1024

@@ -1,0 +1,208 @@
+// One request and its answer on a connection, seen from either end: what is sent and waits for window, what came and is refunded.
+// Invariants: #chunks is empty while #queuedBytes is 0; nothing is written after isSent; no event after isOver.
+import { Unsendable } from '#flow/error.ts'
+import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
+import { writeFields } from './field-block.ts'
+import { writeWindowUpdate } from './frames.ts'
+import type { HpackEncoder } from './hpack/encode.ts'
+import { QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
+import type { Output } from './output.ts'
+import { CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from './protocol.ts'
+import type { Scheduler, Sender } from './scheduler.ts'
+
+export interface StreamOwner {
+  readonly output: Output
+  readonly encoder: HpackEncoder
+  readonly scheduler: Scheduler
+  /** What a stream may be sent beyond what was delivered. */
+  readonly windowBytes: number
+  /** Both directions are complete. */
+  onComplete(stream: Stream): void
+  /** We give it up: the peer is told, and no event follows. */
+  giveUp(stream: Stream, error: number): void
+}
+
+const ERROR_OF_RESET: Record<ResetCode, number> = {
+  refused: REFUSED_STREAM,
+  cancel: CANCEL,
+  timeout: CANCEL,
+  protocol: PROTOCOL_ERROR,
+  closed: INTERNAL_ERROR,
+  internal: INTERNAL_ERROR,
+}
+const NOTHING = Buffer.alloc(0)
+const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onReset() {}, onDrain() {} }
+
+export abstract class Stream implements HttpStream, Sender {
+  readonly version = '2'
+  id: number
+  events: StreamEvents = SILENT
+  sendWindow: number
+  isReady = false
+  queuedBytes = 0
+  /** Our final head has gone. */
+  hasSentHead = false
+  /** Our END_STREAM has gone. */
+  isSent = false
+  /** The peer's END_STREAM has come. */
+  isReceived = false
+  /** Forgotten by the connection: calls do nothing any more. */
+  isOver = false
+  /** What the peer may still send. */
+  receiveWindow: number
+  /** Came and is not refunded. */
+  unrefundedBytes = 0
+  /** Of the Content-Length, still to come; -1: none was said. */
+  bodyLeft = -1
+  protected readonly owner: StreamOwner
+  readonly #chunks: Buffer[] = []
+  /** In the first of #chunks. */
+  #chunkAt = 0
+  /** Behind what is queued: nothing, the end, or trailers and the end. */
+  #endsWith: 'data' | Fields | null = null
+  #wasFull = false
+  #isHeld = false
+
+  constructor(owner: StreamOwner, id: number, sendWindow: number) {
+    this.owner = owner
+    this.id = id
+    this.sendWindow = sendWindow
+    this.receiveWindow = owner.windowBytes
+  }
+
+  /** Writes the head, and says whether it was the final one. Throws Unsendable for what must not go out. */
+  protected abstract writeHead(fields: Fields, end: boolean): boolean
+
+  // ---- sending
+
+  sendHead(fields: Fields, end: boolean): void {
+    if (this.isOver || this.isSent || this.hasSentHead) return
+    try {
+      this.hasSentHead = this.writeHead(fields, end)
+      if (this.hasSentHead && end) this.#endSending()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  sendData(bytes: Uint8Array, from: number, to: number, end: boolean): boolean {
+    if (this.isOver || this.isSent || !this.hasSentHead || this.#endsWith !== null) return true
+    let at = from
+    if (this.queuedBytes === 0) {
+      if (from < to) at = this.owner.scheduler.sendNow(this, bytes, from, to, end)
+      else if (end) this.owner.scheduler.write(this, NOTHING, 0, 0, true)
+      if (at === to && end) this.#endSending()
+    }
+    if (at < to) this.#enqueue(bytes, at, to)
+    if (end && !this.isSent) this.#endsWith = 'data'
+    if (this.queuedBytes <= QUEUE_FULL_BYTES) return true
+    this.#wasFull = true
+    return false
+  }
+
+  sendTrailers(fields: Fields): void {
+    if (this.isOver || this.isSent || !this.hasSentHead || this.#endsWith !== null) return
+    if (this.queuedBytes > 0) this.#endsWith = fields
+    else this.#writeTrailers(fields)
+  }
+
+  /** For writeHead. */
+  protected writeFields(fields: Fields, end: boolean): void {
+    writeFields(this.owner.output, this.owner.encoder, this.id, fields, end)
+  }
+
+  #writeTrailers(fields: Fields): void {
+    try {
+      if (fields.length === 0) this.owner.scheduler.write(this, NOTHING, 0, 0, true)
+      else this.writeFields(fields, true)
+      this.#endSending()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #enqueue(bytes: Uint8Array, from: number, to: number): void {
+    this.#chunks.push(Buffer.from(bytes.subarray(from, to)))
+    this.queuedBytes += to - from
+    this.owner.scheduler.add(this)
+  }
+
+  sendQueued(limit: number): number {
+    const chunk = this.#chunks[0] as Buffer
+    const from = this.#chunkAt
+    const to = Math.min(chunk.length, from + limit)
+    this.queuedBytes -= to - from
+    const isLast = this.queuedBytes === 0
+    this.owner.scheduler.write(this, chunk, from, to, isLast && this.#endsWith === 'data')
+    this.#chunkAt = to
+    if (to === chunk.length) {
+      this.#chunks.shift()
+      this.#chunkAt = 0
+    }
+    if (isLast) this.#onQueueSent()
+    if (this.#wasFull && this.queuedBytes <= QUEUE_DRAINED_BYTES && !this.isSent) {
+      this.#wasFull = false
+      this.events.onDrain()
+    }
+    return to - from
+  }
+
+  #onQueueSent(): void {
+    const end = this.#endsWith
+    if (end === null) return
+    this.#endsWith = null
+    if (end === 'data') this.#endSending()
+    else this.#writeTrailers(end)
+  }
+
+  #endSending(): void {
+    this.isSent = true
+    if (this.isReceived) this.owner.onComplete(this)
+  }
+
+  // ---- receiving
+
+  pause(): void {
+    this.#isHeld = true
+  }
+
+  resume(): void {
+    this.#isHeld = false
+    this.refund()
+  }
+
+  /** In large steps: a WINDOW_UPDATE for each frame would cost as much as the frames. */
+  refund(): void {
+    if (this.#isHeld || this.isReceived || this.isOver) return
+    if (this.unrefundedBytes * 2 < this.owner.windowBytes) return
+    writeWindowUpdate(this.owner.output, this.id, this.unrefundedBytes)
+    this.receiveWindow += this.unrefundedBytes
+    this.unrefundedBytes = 0
+  }
+
+  // ---- the end
+
+  reset(code: ResetCode): void {
+    if (!this.isOver) this.owner.giveUp(this, ERROR_OF_RESET[code])
+  }
+
+  /** The connection has forgotten it. */
+  dispose(): void {
+    this.isOver = true
+    this.#chunks.length = this.queuedBytes = this.#chunkAt = 0
+    this.#endsWith = null
+  }
+
+  /** The peer, or the end of the connection, ended it. */
+  die(code: ResetCode): void {
+    if (this.isOver) return
+    this.dispose()
+    this.events.onReset(code)
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof Unsendable)) throw error
+    this.owner.giveUp(this, INTERNAL_ERROR)
+    queueMicrotask(() => this.events.onReset('internal'))
+  }
+}
