@@ -4,6 +4,8 @@ import { KubeError, readStatus } from './error.ts'
 
 /** A list of 500 pods is 5 MB. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024
+/** Nobody is waited for longer, whatever he asks: a timer takes no more than 24 days, and then fires at once. */
+const LONGEST_RETRY_AFTER_SECONDS = 300
 
 export async function readBody(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
@@ -21,7 +23,7 @@ export function parseAnswer(what: string, response: IncomingMessage, body: strin
   const status = response.statusCode ?? 0
   if (status < 200 || status > 299) {
     const seconds = Number(response.headers['retry-after'])
-    const retryAfterMs = seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}
+    const retryAfterMs = seconds > 0 ? { retryAfterMs: Math.min(seconds, LONGEST_RETRY_AFTER_SECONDS) * 1000 } : {}
     throw new KubeError(what, { ...readStatus(status, body), ...retryAfterMs })
   }
   return JSON.parse(body)

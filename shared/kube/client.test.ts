@@ -93,6 +93,15 @@ test('what the server refuses is told with its status, reason and the object', a
   })
 })
 
+test.each([
+  ['99999999', 300_000],
+  ['soon', null],
+  ['-1', null],
+])('Retry-After: %s is taken as %s ms', async (header, retryAfterMs) => {
+  await start({ status: 429, headers: { 'retry-after': header } })
+  await expect(client.get(PODS, AT)).rejects.toMatchObject({ retryAfterMs })
+})
+
 test('an answer that is no JSON, and a list that is none, are errors', async () => {
   await start({ body: '<html>' })
   await expect(client.get(PODS, AT)).rejects.toThrow('get Pod shop/split: ')

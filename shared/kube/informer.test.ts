@@ -33,6 +33,15 @@ const cut = (object: KubeObject): Cut => ({ color: object.metadata.labels?.['col
 /** Retries come at once: a test must not wait for what a person would. */
 const hasty = { ...systemClock, after: (_: number, run: () => void) => systemClock.after(1, run) }
 const patient = systemClock
+/** Hasty, and keeps for how long it was asked to wait. */
+function recording() {
+  const waits: number[] = []
+  const after = (ms: number, run: () => void) => {
+    waits.push(ms)
+    return systemClock.after(1, run)
+  }
+  return { waits, clock: { ...systemClock, after } }
+}
 
 function start(more: Partial<InformerOptions<Cut>> = {}): Informer<Cut> {
   informer = createInformer({
@@ -98,6 +107,49 @@ test('a connection that breaks is taken up where it broke, without a new list', 
   api.put(PODS, pod('b'))
   await knows(pods, { a: 'red', b: 'red' })
   expect(lists()).toBe(1)
+})
+
+test('a watch whose time is over is begun again where it was, without a new list', async () => {
+  api.put(PODS, pod('a'))
+  const pods = start()
+  await api.until(() => api.watches(PODS) === 1)
+  api.end()
+  await api.until(() => api.watches(PODS) === 0)
+  api.put(PODS, pod('b'))
+  await knows(pods, { a: 'red', b: 'red' })
+  expect(lists()).toBe(1)
+})
+
+test('waits grow from half a second to thirty, and begin anew when all is well', async () => {
+  const { waits, clock } = recording()
+  api.refuse('GET /api/v1/pods', 500, 8)
+  const pods = start({ clock, random: () => 1 })
+  await api.until(() => api.watches(PODS) === 1)
+  expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+  api.put(PODS, pod('a'))
+  await knows(pods, { a: 'red' })
+  api.refuse('GET /api/v1/pods', 500)
+  api.compact()
+  await api.until(() => waits.length === 10)
+  // One for the version that was forgotten, one for the list that was refused.
+  expect(waits.slice(8)).toEqual([500, 1000])
+})
+
+test('half of a wait is left to chance, so that replicas do not come together', async () => {
+  const { waits, clock } = recording()
+  api.refuse('GET /api/v1/pods', 500, 2)
+  await synced(start({ clock, random: () => 0 }))
+  expect(waits).toEqual([250, 500])
+})
+
+test('a server that asks to wait is waited for, for a list and for a watch, which needs no new list', async () => {
+  const { waits, clock } = recording()
+  api.refuse('GET /api/v1/pods?limit', 429, 1, 7)
+  api.refuse('GET /api/v1/pods?watch=true', 429, 1, 9)
+  start({ clock })
+  await api.until(() => api.watches(PODS) === 1)
+  expect(waits).toEqual([7000, 9000])
+  expect(lists()).toBe(2)
 })
 
 test('a bookmark moves on the version from which a broken watch is taken up', async () => {

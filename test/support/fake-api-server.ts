@@ -14,7 +14,7 @@ export interface FakeApiServer {
   remove(kind: KubeKind, name: string): void
   object(kind: KubeKind, name: string): KubeObject | undefined
   /** The next `times` requests that begin so ("GET /api/v1/pods") are answered with this. */
-  refuse(begin: string, status: number, times?: number): void
+  refuse(begin: string, status: number, times?: number, retryAfterSeconds?: number): void
   /** The next request that begins so gets this body instead of its own. */
   garble(begin: string, body: string): void
   /** A line into every watch of the kind. */
@@ -22,6 +22,8 @@ export interface FakeApiServer {
   bookmark(kind: KubeKind): void
   /** Cuts the connections of all watches, in the middle of a line. */
   cut(): void
+  /** Ends all watches as they end when their time is over. */
+  end(): void
   /** Forgets old versions: who watches is told 410, and so is who begins from before. */
   compact(): void
   /** Watches of the kind that are open. */
@@ -43,6 +45,7 @@ interface Fault {
   status: number
   body: string
   times: number
+  readonly headers: Readonly<Record<string, string>>
 }
 
 export async function startFakeApiServer(...kinds: readonly KubeKind[]): Promise<FakeApiServer> {
@@ -98,18 +101,20 @@ class State {
     return this.#shelf(kind).objects.get(name)
   }
 
-  refuse(begin: string, status: number, times = 1): void {
+  refuse(begin: string, status: number, times = 1, retryAfterSeconds?: number): void {
     const body = JSON.stringify({
       kind: 'Status',
       code: status,
       reason: status === 410 ? 'Expired' : 'Told',
       message: 'told to',
     })
-    this.#faults.push({ begin, status, body, times })
+    const headers: Record<string, string> =
+      retryAfterSeconds === undefined ? {} : { 'retry-after': `${retryAfterSeconds}` }
+    this.#faults.push({ begin, status, body, times, headers })
   }
 
   garble(begin: string, body: string): void {
-    this.#faults.push({ begin, status: 200, body, times: 1 })
+    this.#faults.push({ begin, status: 200, body, times: 1, headers: {} })
   }
 
   say(kind: KubeKind, line: string): void {
@@ -125,6 +130,10 @@ class State {
     for (const { watches } of this.#shelves) {
       for (const watch of watches) watch.write('{"type":"ADDED","obj', () => watch.destroy())
     }
+  }
+
+  end(): void {
+    for (const { watches } of this.#shelves) for (const watch of watches) watch.end()
   }
 
   compact(): void {
@@ -161,7 +170,7 @@ class State {
     const fault = this.#faults.find((one) => one.times > 0 && line.startsWith(one.begin))
     if (fault !== undefined) {
       fault.times--
-      response.writeHead(fault.status).end(fault.body)
+      response.writeHead(fault.status, fault.headers).end(fault.body)
     } else this.#serve(request, url, Buffer.concat(chunks).toString(), response)
     for (const check of [...this.#waiting]) check()
   }
