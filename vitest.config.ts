@@ -10,7 +10,7 @@ const CLUSTER = [
   'test/injector/{apiserver,latency}.test.ts',
   'test/certificates/{kubernetes-api-server,webhook}.test.ts',
 ]
-const KUBERNETES = 'test/e2e/kubernetes.test.ts'
+const KUBERNETES = ['test/e2e/kubernetes*.test.ts']
 
 export default defineConfig({
   test: {
@@ -48,7 +48,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'kubernetes',
-          include: [KUBERNETES],
+          include: KUBERNETES,
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -59,7 +59,7 @@ export default defineConfig({
           ...shared,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: [KUBERNETES],
+          exclude: KUBERNETES,
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -1,7 +1,8 @@
 // Does what a page says, as its reader would: saves its files, runs its commands in one shell, compares what they print.
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Page, Step } from './page.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Page, Run, Step } from './page.ts'
 import { difference } from './page-output.ts'
 import type { Shell } from './shell.ts'
 
@@ -36,12 +37,19 @@ async function follow(step: Step, { shell, directory, change = same }: Following
   } else if (step.kind === 'part') {
     const whole = await readFile(join(directory, step.file), 'utf8')
     if (!whole.includes(step.text)) throw new Error(`${step.at}: this is not in ${step.file}`)
-  } else if (step.kind === 'run') {
-    const command = change(step.command)
-    const { status, output } = await shell.run(command)
-    if (status !== 0) throw new Error(`${step.at}: ${command}${endOf(status)}:\n${output}`)
-    const found = step.output === null ? null : difference(step.output, output, step.doNumbersVary)
-    if (found !== null) throw new Error(`${step.at}: ${command}${found}`)
+  } else if (step.kind === 'run') await obey(step, shell, change(step.command))
+}
+
+async function obey({ at, output, doNumbersVary, withinMs }: Run, shell: Shell, command: string): Promise<void> {
+  const giveUpAt = Date.now() + withinMs
+  for (;;) {
+    // Within a condition, a failure does not end the shell.
+    const ran = await shell.run(withinMs === 0 ? command : `if ! {\n${command}}; then echo "that failed"; fi`)
+    if (ran.status !== 0) throw new Error(`${at}: ${command}${endOf(ran.status)}:\n${ran.output}`)
+    const found = output === null ? null : difference(output, ran.output, doNumbersVary)
+    if (found === null) return
+    if (Date.now() >= giveUpAt) throw new Error(`${at}: ${command}${found}`)
+    await sleep(500)
   }
 }
 

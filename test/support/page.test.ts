@@ -85,7 +85,7 @@ test('a block that is nothing of this is a mistake', () => {
 })
 
 test('commands within sentences are found', () => {
-  expect(readPage('page.md', 'Say `kubectl get pods`,\nor `make`.\n').mentioned).toEqual([
+  expect(readPage('page.md', 'Say `kubectl get pods`,\nor `make`, not `kubectl get`.\n').mentioned).toEqual([
     'page.md:1: kubectl get pods',
   ])
 })
@@ -122,4 +122,11 @@ test('numbers vary where the page says so', async () => {
   const page = (language: string) => `<!-- numbers vary -->\n${fence(language, '$ echo 56 of a', '57 of a')}`
   await follow(page('console'))
   await expect(follow(page('console').replace('57 of a', '57 of b'))).rejects.toThrow('the page shows')
+})
+
+test('what need not be so at once is looked at again, and no longer than the page says', async () => {
+  const soon = fence('console', '$ echo x >>tries; [ $(wc -l <tries) = 3 ] && cat tries', 'x', 'x', 'x')
+  await follow(`<!-- within 30s -->\n${soon}`)
+  const never = fence('console', '$ false', 'x')
+  await expect(follow(`<!-- within 1s -->\n${never}`)).rejects.toThrow('and this came\nthat failed')
 })

@@ -14,6 +14,8 @@ export interface Run extends Placed {
   readonly output: string | null
   /** `<!-- numbers vary -->`: any number stands for any other. */
   readonly doNumbersVary: boolean
+  /** `<!-- within 30s -->`: what it shows need not be so at once. 0: it must. */
+  readonly withinMs: number
 }
 interface Save extends Placed {
   readonly kind: 'save'
@@ -48,7 +50,9 @@ interface Block extends Placed {
   readonly before: string
 }
 
-const COMMAND = /`((?:kubectl|helm|weft|curl) [^`]+)`/g
+const CODE = /`([^`]+)`/g
+/** Two words are the name of a command. */
+const COMMAND = /^(?:kubectl|helm|bin\/weft|weft|curl) \S+ \S/
 
 export function readPage(name: string, markdown: string): Page {
   const blocks: Block[] = []
@@ -69,7 +73,8 @@ export function readPage(name: string, markdown: string): Page {
       before = ''
     } else {
       before += `${line}\n`
-      mentioned.push(...[...line.matchAll(COMMAND)].map(([, command]) => `${at}: ${command}`))
+      const code = [...line.matchAll(CODE)].map(([, text = '']) => text)
+      mentioned.push(...code.filter((text) => COMMAND.test(text)).map((text) => `${at}: ${text}`))
     }
   }
   return { name, steps: blocks.flatMap(stepsOf), mentioned }
@@ -84,8 +89,10 @@ function stepsOf(block: Block): readonly Step[] {
   const whole = /<!-- part of (\S+) -->/.exec(before)?.[1]
   if (whole !== undefined) return [{ kind: 'part', at, section, file: whole, text }]
   const doNumbersVary = before.includes('<!-- numbers vary -->')
-  if (language === 'sh') return [{ kind: 'run', at, section, command: text, output: null, doNumbersVary }]
-  if (language === 'console') return transcriptOf(block).map((said) => ({ ...said, section, doNumbersVary }))
+  const withinMs = Number(/<!-- within (\d+)s -->/.exec(before)?.[1] ?? 0) * 1000
+  const how = { kind: 'run', at, section, doNumbersVary, withinMs } as const
+  if (language === 'sh') return [{ ...how, command: text, output: null }]
+  if (language === 'console') return transcriptOf(block).map((said) => ({ ...how, ...said }))
   const file = /[Ss]ave (?:this|it) as `([^`/]+)`/.exec(before)?.[1]
   if (file !== undefined) return [{ kind: 'save', at, section, file, text }]
   throw new Error(
@@ -96,10 +103,10 @@ function stepsOf(block: Block): readonly Step[] {
 
 /** "$ " begins a command, "> " continues it, all else was printed. */
 function transcriptOf({ at, text }: Block) {
-  const said: { kind: 'run'; at: string; command: string; output: string }[] = []
+  const said: { command: string; output: string }[] = []
   for (const line of text.split('\n').slice(0, -1)) {
     const last = said.at(-1)
-    if (line.startsWith('$ ')) said.push({ kind: 'run', at, command: `${line.slice(2)}\n`, output: '' })
+    if (line.startsWith('$ ')) said.push({ command: `${line.slice(2)}\n`, output: '' })
     else if (last === undefined) throw new Error(`${at}: a console block begins with "$ " and a command`)
     else if (line.startsWith('> ') && last.output === '') last.command += `${line.slice(2)}\n`
     else last.output += `${line}\n`

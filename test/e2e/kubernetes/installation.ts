@@ -94,3 +94,17 @@ async function gatewayApiCrds(): Promise<string> {
   ])
   return join(found.trim(), 'config/crd/standard')
 }
+
+/** Ready for who installs Weft himself: the CRDs of the Gateway API, and no Weft. Disposal takes away both. */
+export async function prepareForWeft(): Promise<AsyncDisposable> {
+  const before = await remainsOfWeft()
+  if (before.length > 0) throw new Error(`Weft is in this cluster already:\n${before.join('\n')}`)
+  const isGatewayOurs = (await run('kubectl', ['get', 'crd', GATEWAY_CRDS])).status !== 0
+  if (isGatewayOurs) await kubectl('apply', '--server-side', '-f', await gatewayApiCrds())
+  return {
+    async [Symbol.asyncDispose]() {
+      await uninstallWeft().finally(sweep)
+      if (isGatewayOurs) await kubectl('delete', '-f', await gatewayApiCrds(), '--ignore-not-found')
+    },
+  }
+}

@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '../../..')
-const STATE = process.env['MESH_CLUSTER_DIR'] ?? '/var/cache/mesh-cluster'
-const KUBECONFIG = process.env['KUBECONFIG'] ?? join(STATE, 'kubeconfig')
+export const SHARED = join(ROOT, '../shared')
+export const STATE = process.env['MESH_CLUSTER_DIR'] ?? '/var/cache/mesh-cluster'
+export const KUBECONFIG = process.env['KUBECONFIG'] ?? join(STATE, 'kubeconfig')
 
 export interface Ended {
   readonly status: number
