@@ -7,6 +7,9 @@ DEMO_PACKAGES='ca-certificates:/etc/ssl/certs/ca-certificates.crt curl:curl ipro
 TEST_PACKAGES='git:git mariadb-client:mariadb mariadb-server:mariadbd nginx:nginx openssl:openssl
   postgresql:/usr/lib/postgresql/*/bin/postgres postgresql-client:psql redis-tools:redis-cli tcpdump:tcpdump'
 
+# The end-to-end tests build the Dockerfile.
+E2E_PACKAGES='buildah:buildah debootstrap:debootstrap'
+
 has() {
   case $1 in
     /*) compgen -G "$1" >/dev/null ;;
@@ -17,6 +20,7 @@ has() {
 missing_packages() {
   local wanted=$DEMO_PACKAGES entry
   [ "$1" = demo ] || wanted="$wanted $TEST_PACKAGES"
+  [ "$1" != e2e ] || wanted="$wanted $E2E_PACKAGES"
   for entry in $wanted; do has "${entry#*:}" || printf '%s ' "${entry%%:*}"; done
 }
 
