@@ -6,6 +6,7 @@ import { controlFile } from './objects/control.ts'
 import { demoFile, meshPolicyFile, podMonitorFile } from './objects/extras.ts'
 import { injectorFile } from './objects/injector.ts'
 import { installationFile } from './objects/installation.ts'
+import { shopFile } from './objects/shop.ts'
 import { createMaker, labels } from './parts.ts'
 import type { Node, TemplateFile } from './template.ts'
 
@@ -24,6 +25,7 @@ export function weftFiles(): readonly TemplateFile[] {
     meshPolicyFile(make),
     podMonitorFile(make),
     demoFile(make),
+    shopFile(make),
   ]
 }
 

@@ -34,40 +34,34 @@ export const selector = (component: string): Fields => ({
   'app.kubernetes.io/component': component,
 })
 
-/** An object in the namespace of Weft; `scope: 'cluster'`: in none. */
+/** An object in the namespace of Weft unless another is named; `scope: 'cluster'`: in none. */
 export interface ObjectParts {
   readonly apiVersion: string
   readonly kind: string
-  readonly name: string
+  readonly name: Node
   readonly component: string
   readonly scope?: 'cluster'
+  readonly namespace?: Node
+  /** Beside the standard ones. */
+  readonly labels?: Fields
   readonly condition?: Condition
   readonly annotations?: Node
   readonly rest: Fields
 }
 
 export function createMaker(chart: string, version: string) {
-  return ({
-    apiVersion,
-    kind,
-    name,
-    component,
-    scope,
-    condition,
-    annotations,
-    rest,
-  }: ObjectParts): TemplateDocument => ({
-    ...(condition !== undefined && { condition }),
+  return (parts: ObjectParts): TemplateDocument => ({
+    ...(parts.condition !== undefined && { condition: parts.condition }),
     object: {
-      apiVersion,
-      kind,
+      apiVersion: parts.apiVersion,
+      kind: parts.kind,
       metadata: {
-        name,
-        ...(scope === 'cluster' ? {} : { namespace }),
-        labels: labels(chart, version, component),
-        ...(annotations !== undefined && { annotations }),
+        name: parts.name,
+        ...(parts.scope === 'cluster' ? {} : { namespace: parts.namespace ?? namespace }),
+        labels: { ...labels(chart, version, parts.component), ...parts.labels },
+        ...(parts.annotations !== undefined && { annotations: parts.annotations }),
       },
-      ...rest,
+      ...parts.rest,
     },
   })
 }

@@ -132,7 +132,7 @@ test.each(Object.entries(variants))('%s: every object has the standard labels an
   expect(new Set(names).size).toBe(names.length)
   for (const { metadata } of found) {
     const labels = (metadata as { labels: Record<string, string> }).labels
-    expect(Object.keys(labels)).toEqual([
+    expect(Object.keys(labels).filter((name) => name !== 'weft.dev/inject')).toEqual([
       'helm.sh/chart',
       ...['name', 'instance', 'version', 'component', 'part-of', 'managed-by'].map((one) => `app.kubernetes.io/${one}`),
     ])

@@ -80,6 +80,7 @@ function sorted(value: unknown): unknown {
 
 /** InstallOrder of Helm (pkg/releaseutil/kind_sorter.go), of the kinds that the charts have. Others come last, by name. */
 const KINDS = [
+  'Namespace',
   'NetworkPolicy',
   'PodDisruptionBudget',
   'ServiceAccount',
@@ -90,6 +91,8 @@ const KINDS = [
   'RoleBinding',
   'Service',
   'Deployment',
+  'StatefulSet',
+  'CronJob',
 ]
 
 function byKind(one: string, other: string): number {

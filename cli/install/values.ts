@@ -161,6 +161,14 @@ const demo = fields({
   })
     .prefault({})
     .describe('Jaeger, to look at traces. mesh.policy must send them there.'),
+  shop: fields({
+    enabled: yesOrNo.default(false).describe('Whether to install the example shop (image weft-demo).'),
+    namespace: matching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 63, 'the name of a namespace, such as shop')
+      .default('shop')
+      .describe('Its namespace, which is made, labelled for sidecars, and removed with Weft.'),
+  })
+    .prefault({})
+    .describe('The example shop, with sidecars.'),
 })
   .prefault({})
   .describe('What helps to try Weft and does not belong in production.')
@@ -223,7 +231,7 @@ export const PRESETS: Readonly<
     },
   },
   demo: {
-    about: 'To see what Weft does: every trace is kept and sent to a Jaeger that comes with it.',
+    about: 'To see what Weft does: the example shop, and a Jaeger that gets every trace.',
     values: {
       mesh: {
         policy: {
@@ -232,7 +240,7 @@ export const PRESETS: Readonly<
         },
       },
       networkPolicy: { enabled: false },
-      demo: { jaeger: { enabled: true } },
+      demo: { jaeger: { enabled: true }, shop: { enabled: true } },
     },
   },
 }

@@ -7,11 +7,19 @@ beforeAll(async () => {
   kubectl = await startKubectl()
   ok(['create', 'namespace', 'weft-system'])
   ok(['label', 'namespace', 'weft-system', 'pod-security.kubernetes.io/enforce=restricted'])
+  // A dry run makes no namespace for what is in it.
+  ok(['apply', '-f', '-'], JSON.stringify(SHOP))
   ok(['apply', '-f', '-'], helmTemplate('weft-crds'))
   ok(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
   ok(['apply', '-f', '-'], helmTemplate('weft', '-f', 'charts/weft/values-ha.yaml'))
 })
 afterAll(() => kubectl[Symbol.asyncDispose]())
+
+const SHOP = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'shop', labels: { 'pod-security.kubernetes.io/warn': 'restricted' } },
+}
 
 function ok(parameters: readonly string[], input?: string): string {
   const { status, output } = kubectl.run(parameters, input)
@@ -25,12 +33,16 @@ test.each(['minimal', 'ha', 'demo'])('the API server takes every object of prese
   expect(output.split('\n').filter((line) => line !== '' && !line.endsWith('(server dry run)'))).toEqual([])
 })
 
-test('the pods of Weft pass the Pod Security Standard "restricted"', () => {
+test('the pods of Weft, Jaeger and the shop pass the Pod Security Standard "restricted"', () => {
   ok(['label', 'namespace', 'weft-system', 'pod-security.kubernetes.io/warn=restricted'])
   const dryRun = (text: string) => ok(['apply', '--dry-run=server', '-f', '-'], text)
-  expect(dryRun(helmTemplate('weft'))).not.toContain('would violate')
+  const demo = helmTemplate('weft', '-f', 'charts/weft/values-demo.yaml')
+  expect(dryRun(demo)).not.toContain('would violate')
   // What would not pass is told: else the line above could not fail.
-  expect(dryRun(helmTemplate('weft').replaceAll('RuntimeDefault', 'Unconfined'))).toContain('would violate PodSecurity')
+  const told = dryRun(demo.replaceAll('allowPrivilegeEscalation: false', 'allowPrivilegeEscalation: true'))
+  const names = [...told.matchAll(/\(container "([^"]+)" must set/g)].map(([, name]) => name)
+  const shop = ['cart', 'catalog', 'price-feed', 'redis', 'report', 'reviews', 'web']
+  expect([...new Set(names)].toSorted()).toEqual([...shop, 'certs', 'control', 'injector', 'jaeger'].toSorted())
 })
 
 const SERVICE = '{group: "", kind: Service, name: catalog}'
