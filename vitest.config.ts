@@ -10,7 +10,7 @@ const CLUSTER = [
   'test/injector/{apiserver,latency}.test.ts',
   'test/certificates/{kubernetes-api-server,webhook}.test.ts',
 ]
-const KUBERNETES = ['test/e2e/kubernetes*.test.ts']
+const KUBERNETES = ['test/e2e/kubernetes*.test.ts', 'test/e2e/conformance.test.ts']
 
 export default defineConfig({
   test: {
@@ -49,6 +49,7 @@ export default defineConfig({
           ...shared,
           name: 'kubernetes',
           include: KUBERNETES,
+          globalSetup: 'test/e2e/kubernetes/ground.ts',
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Caller, callerIn, callerPod, until } from '../support/caller.ts'
 import { chainPod } from '../support/chain.ts'
 import { meshPolicy, pod, trafficPolicy } from '../support/documents.ts'
+import { expectWhole, type Jaeger, jaegerAt, parentOf, spansOf, type Trace, tagOf, tagsOf } from '../support/jaeger.ts'
 import { startMesh, type TestMesh } from '../support/mesh.ts'
 import { reconfigure } from '../support/routes.ts'
 
@@ -54,78 +55,16 @@ const CALLS = [
 
 let mesh: TestMesh
 let client: Caller
+let jaeger: Jaeger
 
 beforeAll(async () => {
   requireJaeger()
   // Long enough for Jaeger to be built, which takes minutes once.
   mesh = await startMesh(pods, { readyTimeoutMs: 540_000 })
   client = callerIn(mesh)
+  jaeger = jaegerAt(mesh.addressOf('jaeger-0'))
 })
 afterAll(() => mesh?.[Symbol.asyncDispose]())
-
-interface Span {
-  readonly traceID: string
-  readonly spanID: string
-  readonly operationName: string
-  readonly references: readonly { refType: string; traceID: string; spanID: string }[]
-  readonly startTime: number
-  readonly duration: number
-  readonly tags: readonly { key: string; value: unknown }[]
-  readonly warnings: readonly string[] | null
-  readonly processID: string
-}
-
-interface Trace {
-  readonly traceID: string
-  readonly spans: readonly Span[]
-  readonly processes: Readonly<
-    Record<string, { serviceName: string; tags: readonly { key: string; value: unknown }[] }>
-  >
-  readonly warnings: readonly string[] | null
-}
-
-async function query<T>(path: string): Promise<T> {
-  const response = await fetch(`http://${mesh.addressOf('jaeger-0')}:${QUERY_PORT}${path}`)
-  return ((await response.json()) as { data: T }).data
-}
-
-/** From Jaeger's search for a service, once it has as many spans. */
-async function traceOf(traceId: string, service: string, spans: number): Promise<Trace> {
-  let found: Trace | undefined
-  await until(`${spans} spans of trace ${traceId} in Jaeger`, async () => {
-    const traces = await query<readonly Trace[]>(`/api/traces?service=${service}&limit=100&lookback=1h`)
-    found = traces.find(({ traceID }) => traceID === traceId)
-    return (found?.spans.length ?? 0) >= spans
-  })
-  if (found === undefined) throw new Error('no trace')
-  return found
-}
-
-const tagOf = (span: Span | undefined, name: string) => span?.tags.find(({ key }) => key === name)?.value
-const parentOf = (span: Span | undefined) => span?.references.find(({ refType }) => refType === 'CHILD_OF')?.spanID
-
-function spansOf(trace: Trace, service: string, kind: 'client' | 'server'): readonly Span[] {
-  return trace.spans
-    .filter((span) => trace.processes[span.processID]?.serviceName === service && tagOf(span, 'span.kind') === kind)
-    .sort((one, other) => one.startTime - other.startTime)
-}
-
-/** Each span but the one whose parent is the test's own has its parent in the trace, and does not begin before it. */
-function expectWhole(trace: Trace, origin: string): void {
-  const byId = new Map(trace.spans.map((span) => [span.spanID, span]))
-  expect(byId.size).toBe(trace.spans.length)
-  const roots = trace.spans.filter((span) => !byId.has(parentOf(span) ?? ''))
-  expect(roots.map(parentOf)).toEqual([origin])
-  // What Jaeger found wrong. It misses the test's own span; and on a machine that is busy a server may rest between its last
-  // byte and the end of its span, which Jaeger takes for clocks that differ: so clocks are compared by the begin of spans.
-  const warnings = [...(trace.warnings ?? []), ...trace.spans.flatMap((span) => span.warnings ?? [])]
-  const isExpected = /^(invalid parent span IDs=|clock skew adjustment disabled)/
-  expect(warnings.filter((warning) => !isExpected.test(warning))).toEqual([])
-  for (const span of trace.spans) {
-    const parent = byId.get(parentOf(span) ?? '')
-    if (parent !== undefined) expect(span.startTime).toBeGreaterThanOrEqual(parent.startTime - 1000)
-  }
-}
 
 for (const [protocol, port] of [
   ['grpc', 4317],
@@ -141,7 +80,7 @@ for (const [protocol, port] of [
       headers: { traceparent: `00-${traceId}-${origin}-01`, 'user-agent': 'e2e/1' },
     })
     expect(answer.status).toBe(200)
-    const trace = await traceOf(traceId, 'web', 10)
+    const trace = await jaeger.traceOf(traceId, 'web', 10)
 
     expect(trace.spans).toHaveLength(10)
     expectWhole(trace, origin)
@@ -209,10 +148,6 @@ function expectAttributes(trace: Trace): void {
     expect(resource).toMatchObject({ 'service.namespace': 'test', 'service.instance.id': `${called}-0` })
   }
   expect(tagOf(spansOf(trace, 'web', 'server')[0], 'user_agent.original')).toBe('e2e/1')
-}
-
-function tagsOf(span: Span | undefined): Record<string, unknown> {
-  return Object.fromEntries((span?.tags ?? []).map(({ key, value }) => [key, value]))
 }
 
 function expectRetry(trace: Trace): void {

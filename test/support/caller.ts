@@ -22,6 +22,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number
   /** Default true: connections are kept and used again. */
   readonly isKeepAlive?: boolean
+  /** Of a load: so many begin each second, however long they take. */
+  readonly ratePerSecond?: number
 }
 
 export interface LoadResult {
@@ -129,7 +131,15 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
 }
 
 function full(url: string, options: RequestOptions = {}) {
-  const defaults = { method: 'GET', headers: {}, body: '', concurrency: 1, pauseMs: 0, timeoutMs: 20_000 }
+  const defaults = {
+    method: 'GET',
+    headers: {},
+    body: '',
+    concurrency: 1,
+    pauseMs: 0,
+    timeoutMs: 20_000,
+    ratePerSecond: 0,
+  }
   return { ...defaults, isKeepAlive: true, ...options, url }
 }
 

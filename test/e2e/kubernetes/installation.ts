@@ -1,9 +1,7 @@
-// The cluster, the images and Weft itself, as a person would put them there: ../shared/cluster/up, Helm, two charts.
-import { existsSync } from 'node:fs'
+// Weft itself, as a person would put it into a cluster: Helm, two charts.
 import { join } from 'node:path'
-import { kubectl, ROOT, run, succeed } from './kubectl.ts'
+import { kubectl, run, SHARED, succeed } from './kubectl.ts'
 
-const SHARED = join(ROOT, '../shared')
 export const WEFT = 'weft-system'
 const GATEWAY_CRDS = 'httproutes.gateway.networking.k8s.io'
 /** Of what lies outside of namespaces. */
@@ -18,14 +16,8 @@ export interface Installation extends AsyncDisposable {
 
 const helm = (...argv: readonly string[]) => succeed(join(SHARED, 'tools/run'), ['helm', ...argv])
 
-/** WEFT_E2E_INSTALLED=1: tests the Weft that is there, and leaves it; for work on the test. */
-export async function installWeft(): Promise<Installation> {
-  for (const needed of ['cluster/up', 'tools/run', 'gateway-api/go.mod']) {
-    if (existsSync(join(SHARED, needed))) continue
-    throw new Error(`${join(SHARED, needed)} is missing: check out the folder "shared" beside this repository`)
-  }
-  await succeed(join(SHARED, 'cluster/up'), [])
-  await succeed('examples/kubernetes/image', [])
+/** `values` are arguments of `helm install`. WEFT_E2E_INSTALLED=1: tests the Weft that is there, and leaves it; for work on a test. */
+export async function installWeft(...values: readonly string[]): Promise<Installation> {
   if (process.env['WEFT_E2E_INSTALLED'] === '1') {
     return { uninstall: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() }
   }
@@ -33,10 +25,10 @@ export async function installWeft(): Promise<Installation> {
   if (before.length > 0) {
     throw new Error(`Weft is in this cluster already (WEFT_E2E_INSTALLED=1 tests that one):\n${before.join('\n')}`)
   }
-  return install()
+  return install(values)
 }
 
-async function install(): Promise<Installation> {
+async function install(values: readonly string[]): Promise<Installation> {
   let isGatewayOurs = false
   const uninstall = async () => {
     await uninstallWeft()
@@ -44,14 +36,13 @@ async function install(): Promise<Installation> {
     isGatewayOurs = false
   }
   try {
-    await succeed('scripts/images', ['--load'])
     if ((await run('kubectl', ['get', 'crd', GATEWAY_CRDS])).status !== 0) {
       isGatewayOurs = true
       await kubectl('apply', '--server-side', '-f', await gatewayApiCrds())
     }
     await helm('install', 'weft-crds', 'charts/weft-crds', '--namespace', WEFT, '--create-namespace')
     const images = ['--set', 'image.registry=mesh.local', '--set', 'image.tag=dev']
-    await helm('install', 'weft', 'charts/weft', '--namespace', WEFT, ...images, '--wait', '--timeout', '3m')
+    await helm('install', 'weft', 'charts/weft', '--namespace', WEFT, ...images, ...values, '--wait', '--timeout', '3m')
   } catch (error) {
     await uninstall().finally(sweep)
     throw error

@@ -14,9 +14,10 @@ export interface Ended {
 }
 
 /** Runs to the end and throws nothing: who calls judges the status. */
-export function run(file: string, argv: readonly string[], input = ''): Promise<Ended> {
+export function run(file: string, argv: readonly string[], input = '', more: NodeJS.ProcessEnv = {}): Promise<Ended> {
   const environment = {
     ...process.env,
+    ...more,
     KUBECONFIG,
     PATH: `${process.env['PATH']}:${join(STATE, 'bin')}:/usr/sbin:/sbin`,
   }
@@ -76,6 +77,10 @@ export interface Pod {
     readonly initContainerStatuses?: readonly ContainerStatus[]
   }
 }
+
+export const namesOf = (pods: readonly Pod[]): readonly string[] => pods.map(({ metadata }) => metadata.name)
+export const isReady = ({ status }: Pod): boolean =>
+  status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
 
 /** Those that stay. */
 export async function podsOf(namespace: string, selector = ''): Promise<readonly Pod[]> {

@@ -21,8 +21,9 @@ export interface World extends AsyncDisposable {
 
 const example = (name: string): string => readFileSync(join(ROOT, 'examples/kubernetes', name), 'utf8')
 
-export async function createWorld(): Promise<World> {
-  const installation = await installWeft()
+/** `values`: of the installation. */
+export async function createWorld(...values: readonly string[]): Promise<World> {
+  const installation = await installWeft(...values)
   const inside = `weft-e2e-${randomBytes(4).toString('hex')}`
   const outside = `${inside}-outside`
   const clear = async () => {
