@@ -8,6 +8,7 @@ import { SETTINGS as CONTROL } from '../control/config.ts'
 import { SETTINGS as INJECTOR } from '../injector/config.ts'
 import { SETTINGS as SIDECAR } from '../sidecar/config.ts'
 import { FAULTS } from '../sidecar/flow/error.ts'
+import { FAILS, PASSES } from '../test/e2e/kubernetes/conformance-tests.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const { values: options } = parseArgs({ options: { check: { type: 'boolean' }, into: { type: 'string' } } })
@@ -58,7 +59,35 @@ sets those of its processes itself.
 ${sections.join('\n')}`
 }
 
+function conformancePage(): string {
+  const rows = (tests: Readonly<Record<string, string>>) => Object.entries(tests).map(([name, about]) => [name, about])
+  return `${NOTE}
+# Gateway API conformance
+
+The mesh tests of the official suite (sigs.k8s.io/gateway-api v1.6.3, profiles MESH-HTTP and MESH-GRPC, standard channel), run by
+\`test/e2e/conformance.test.ts\` on a real Kubernetes of one node. Each check wants 15 right answers in a row; the suite's own setting
+is 3, with which some tests pass by chance. The test holds both lists to be exactly so: it fails when a test of one list belongs into the
+other, is skipped or does not run. The suite's report of such a run: [report.yaml](conformance/report.yaml); it counts those tests only whose features are of its
+profiles.
+
+By hand, on the cluster of \`../shared/cluster\` with Weft in it ([install-kubernetes.md](install-kubernetes.md)), one test at a time:
+
+\`\`\`sh
+../shared/gateway-api/run -l weft.dev/inject=enabled -t MeshHTTPRouteMatching
+\`\`\`
+
+## Passes
+
+${table(['test', 'about'], rows(PASSES))}
+
+## Fails
+
+${table(['test', 'needs'], rows(FAILS))}
+`
+}
+
 const pages = {
+  'conformance.md': conformancePage(),
   'errors.md': errorsPage(),
   'settings.md': settingsPage({ sidecar: SIDECAR, control: CONTROL, certs: CERTS, injector: INJECTOR }),
 }
