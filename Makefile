@@ -5,7 +5,7 @@ help:
 	@echo '               CHECK=1 compares what was seen with what must hold, and ends'
 	@echo 'make check     format, lint, borders, types, dead code, generated docs, shell syntax'
 	@echo 'make test      unit and integration tests (root; integration makes network namespaces)'
-	@echo 'make e2e       the mesh with a real Jaeger (root, Go, ../shared)'
+	@echo 'make e2e       the mesh with a real Jaeger and on a real Kubernetes node (root, Go, ../shared)'
 	@echo 'make images    both container images as folders in .cache/images, with their sizes; LOAD=1 also into ../shared/cluster,'
 	@echo '               DOCKER=1 with docker or buildah instead'
 	@echo 'make bench     what the data path costs on this machine'

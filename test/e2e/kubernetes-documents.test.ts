@@ -10,7 +10,7 @@ import type { Step } from '../support/page.ts'
 import { openShell } from '../support/shell.ts'
 import { prepareForWeft, remainsOfWeft } from './kubernetes/installation.ts'
 import { loadJaeger } from './kubernetes/jaeger.ts'
-import { KUBECONFIG, kubectl, ROOT, SHARED, STATE, succeed } from './kubernetes/kubectl.ts'
+import { KUBECONFIG, kubectl, ROOT, SHARED, STATE } from './kubernetes/kubectl.ts'
 
 /** Of what the pages make, besides Weft. */
 const NAMESPACE = 'shop'
@@ -24,8 +24,6 @@ let jaeger: string
 let prepared: AsyncDisposable
 
 beforeAll(async () => {
-  await succeed(join(SHARED, 'cluster/up'), [])
-  await succeed(join(ROOT, 'scripts/images'), ['--load'])
   jaeger = await loadJaeger()
   programs = await mkdtemp(join(tmpdir(), 'weft-programs-'))
   await writeFile(join(programs, 'helm'), `#!/bin/sh\nexec ${join(SHARED, 'tools/run')} helm "$@"\n`)
