@@ -5,9 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
+import type { KubeClient } from '#shared/kube/client.ts'
 import { startApiServer } from '../support/apiserver.ts'
 
 export interface Kubectl extends AsyncDisposable {
+  readonly client: KubeClient
   /** Its path, for Helm. */
   readonly kubeconfig: string
   /** Stdout and stderr one after the other. */
@@ -43,6 +45,7 @@ export async function startKubectl(): Promise<Kubectl> {
   // Its own roles come last: a test that counts objects would count them as somebody's.
   await vi.waitUntil(() => run(['get', '--raw', '/readyz']).status === 0, { timeout: 60_000, interval: 200 })
   return {
+    client: api.client,
     kubeconfig,
     run,
     async [Symbol.asyncDispose]() {

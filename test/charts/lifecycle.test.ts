@@ -3,7 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createOwners } from '#shared/kube/installation.ts'
 import { type Kubectl, startKubectl } from './api-server.ts'
+import { startGarbageCollector } from './garbage-collector.ts'
 import { tool } from './helm.ts'
 
 let kubectl: Kubectl
@@ -98,9 +100,29 @@ test('helm installs what was there before the last change, upgrades to this, goe
   expect(uidsOfRunning()).toEqual(kept)
   helm('uninstall', 'weft')
   helm('uninstall', 'weft-crds')
-  // Those that run in this test are nobody's: what certs and control make has an owner (test/e2e/kubernetes).
+  // These have no owner; those that certs makes have one (the next test).
   kubectl.run(['-n', 'weft-system', 'delete', 'secret/weft-root', 'configmap/weft-trust-bundle'])
   await expect.poll(everything, SOON).toEqual(clean)
+})
+
+test('what Weft makes while it runs goes with it, in namespaces of others too, save a root that is to stay', async () => {
+  kubectl.run(['create', 'namespace', 'shop'])
+  const clean = everything()
+  helm('install', 'weft', 'charts/weft')
+  const ownerReferences = await createOwners(kubectl.client)()
+  expect(ownerReferences).toMatchObject([{ name: 'weft-installation', uid: expect.stringMatching(/./) }])
+  const owned = [
+    ['Secret', 'v1', 'weft-system', 'weft-injector-certificate'],
+    ['ConfigMap', 'v1', 'weft-system', 'weft-trust-bundle'],
+    ['ConfigMap', 'v1', 'shop', 'weft-trust-bundle'],
+  ].map(([kind, apiVersion, namespace, name]) => ({ apiVersion, kind, metadata: { namespace, name, ownerReferences } }))
+  const kept = { apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'weft-system', name: 'weft-root' } }
+  const list = { apiVersion: 'v1', kind: 'List', items: [...owned, kept] }
+  expect(kubectl.run(['create', '-f', '-'], JSON.stringify(list))).toMatchObject({ status: 0 })
+  await using _collector = await startGarbageCollector(kubectl.kubeconfig)
+  helm('uninstall', 'weft')
+  await expect.poll(everything, SOON).toEqual([...clean, 'secret/weft-root'].toSorted())
+  kubectl.run(['-n', 'weft-system', 'delete', 'secret/weft-root'])
 })
 
 test('what the injector has put into its webhook outlives an upgrade', () => {
