@@ -52,7 +52,10 @@ export function layer(over: Merged, under: Merged): Merged {
 }
 
 function conditionAfter(before: Merged, policy: TrafficPolicyResource): Condition {
-  const lost = namesOf(settingsOf(policy.spec)).filter((name) => !SECTIONS.has(name) && before.by.has(name))
+  const own = describeRef(refOf(policy))
+  // One that names a target twice does not conflict with itself.
+  const isLost = (name: SettingName) => before.by.has(name) && describeRef(before.by.get(name) ?? refOf(policy)) !== own
+  const lost = namesOf(settingsOf(policy.spec)).filter((name) => !SECTIONS.has(name) && isLost(name))
   if (lost.length === 0) return accepted
   const winners = lost.map((name) => `spec.${name} is set by ${describeRef(before.by.get(name) ?? refOf(policy))}`)
   return {

@@ -19,12 +19,13 @@ export interface ReporterOptions {
 
 /** Shorter than the moment that the writer gives sidecars to take up a change. */
 const TELL_MS = 400
-const RETRY_MS = 1_000
+const FIRST_RETRY_MS = 500
+const LONGEST_RETRY_MS = 5_000
 
 export function startReporter(options: ReporterOptions): { close(): void } {
   const reporter = new Reporter(options)
-  reporter.follow()
-  const stop = options.holder.subscribe(() => reporter.follow())
+  reporter.begin()
+  const stop = options.holder.subscribe(() => reporter.begin())
   return {
     close() {
       stop()
@@ -37,6 +38,7 @@ class Reporter {
   readonly #options: ReporterOptions
   #link: ReportLink | null = null
   #differences: ReturnType<typeof createDifferences> | null = null
+  #failures = 0
   #cancel = () => {}
   #isClosed = false
 
@@ -45,45 +47,44 @@ class Reporter {
   }
 
   /** The holder is another, or the same at another address. */
-  follow(): void {
+  begin(): void {
+    this.#failures = 0
     this.#link?.close()
     this.#link = null
     this.#cancel()
-    const { holder, identity, replica, clock, log } = this.#options
-    if (this.#isClosed || holder.current === null || holder.current.identity === replica) return
-    const { address, identity: leader } = holder.current
-    if (address === '' || identity.current === undefined) {
-      log.warn(
-        { leader },
-        address === '' ? 'the Lease does not say where its holder is' : 'no certificate to report with',
-      )
-      return this.#retry()
-    }
-    try {
-      this.#differences = createDifferences(replica)
-      this.#link = openReportLink({ address, identity: identity.current, clock, onEnd: (error) => this.#ended(error) })
-      this.#tellLater()
-    } catch (error) {
-      log.error({ err: error }, 'this identity cannot be used to reach the other replica')
-      this.#retry()
-    }
+    const { holder, replica, log } = this.#options
+    const isOther = holder.current !== null && holder.current.identity !== replica
+    if (!isOther || this.#isClosed) return
+    if (holder.current.address !== '') return this.#open(holder.current.address)
+    log.warn({ holder: holder.current.identity }, 'the Lease does not say where its holder is: it is told nothing')
   }
 
   close(): void {
     this.#isClosed = true
-    this.follow()
+    this.begin()
   }
 
-  #ended(error: Error): void {
+  #open(address: string): void {
+    const { identity, replica, clock, log } = this.#options
+    try {
+      if (identity.current === undefined) throw new Error('there is no certificate yet')
+      this.#differences = createDifferences(replica)
+      const onEnd = (error: Error) => this.#retry(address, error)
+      this.#link = openReportLink({ address, identity: identity.current, clock, onEnd })
+      this.#tellLater()
+    } catch (error) {
+      log.error({ err: error }, 'the holder of the Lease cannot be asked')
+      this.#retry(address, new Error('no link', { cause: error }))
+    }
+  }
+
+  #retry(address: string, error: Error): void {
+    const { clock, random, log } = this.#options
     this.#link = null
-    this.#options.log.info({ reason: error.message }, 'the holder of the Lease takes no reports; trying again')
-    this.#retry()
-  }
-
-  #retry(): void {
-    const { clock, random } = this.#options
     this.#cancel()
-    this.#cancel = clock.after(RETRY_MS * (0.5 + random() / 2), () => this.follow())
+    const limit = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures++)
+    log.info({ reason: error.message, limitMs: limit }, 'the holder of the Lease takes no reports; trying again')
+    this.#cancel = clock.after(limit / 2 + (random() * limit) / 2, () => this.#open(address))
   }
 
   #tellLater(): void {
@@ -97,6 +98,7 @@ class Reporter {
   /** While the stream is full nothing is computed: the next time tells what is then true. */
   #tell(): void {
     if (this.#link?.isReady() !== true || this.#differences === null) return
+    this.#failures = 0
     for (const report of this.#differences(this.#options.standing())) this.#link.send(report)
   }
 }

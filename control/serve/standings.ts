@@ -17,23 +17,41 @@ export interface StateSource {
   subscriptions(): readonly SubscriptionStatus[]
 }
 
+/**
+ * No sidecar may make the report of its replica too large for all others: beyond these its objects are not counted and its
+ * refusals not explained. 4,096 destinations with names of a usual length stay below.
+ */
+const MOST_OBJECT_CHARACTERS = 300_000
+const MOST_ERRORS = 50
+const MOST_ERROR_CHARACTERS = 300
+
 /** `before` itself when nothing has changed since. */
 export function sidecarStateOf({ pod, openedAtMs, subscriptions }: StateSource, before?: SidecarState): SidecarState {
-  const objects = new Set<string>()
-  const late = new Map<string, string>()
+  const held = new Set<string>()
+  const errors = new Map<string, string>()
   for (const one of subscriptions()) {
     for (const object of one.objects) {
-      objects.add(object)
-      if (one.applied !== one.current) late.set(object, late.get(object) || (one.refused?.error ?? ''))
+      held.add(object)
+      if (one.applied !== one.current) errors.set(object, errors.get(object) || (one.refused?.error ?? ''))
     }
   }
-  const state = {
-    pod,
-    openedAtMs,
-    objects: [...objects].sort(),
-    late: [...late].map(([object, error]) => ({ object, error })).sort((a, b) => (a.object < b.object ? -1 : 1)),
-  }
+  const objects = withinCharacters([...held].sort())
+  const late = objects
+    .filter((object) => errors.has(object))
+    .map((object, at) => ({ object, error: at < MOST_ERRORS ? shortened(errors.get(object)) : '' }))
+  const state = { pod, openedAtMs, objects, late }
   return before !== undefined && JSON.stringify(before) === JSON.stringify(state) ? before : state
+}
+
+const shortened = (error = '') => error.slice(0, MOST_ERROR_CHARACTERS)
+
+function withinCharacters(objects: readonly string[]): readonly string[] {
+  let left = MOST_OBJECT_CHARACTERS
+  const end = objects.findIndex((object) => {
+    left -= object.length
+    return left < 0
+  })
+  return end === -1 ? objects : objects.slice(0, end)
 }
 
 interface Tally {

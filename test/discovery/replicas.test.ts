@@ -127,6 +127,7 @@ test('the holder of the Lease counts the sidecars of all replicas', async () => 
   await sidecarAt(b, 'web-1')
   await sidecarAt(b, 'web-2')
   await untilTrue(() => countAt(a)?.applied === 3)
+  await untilTrue(() => isWhole(a))
   expect(countAt(a)).toEqual({ object: POLICY, applied: 3, of: 3, lagging: [], refused: [] })
   expect(a.running.known().counted).toEqual({ scope: 'mesh', missing: [] })
   expect(b.running.known()).toMatchObject({ counted: { scope: 'replica', replica: 'b', leader: 'a' } })
@@ -164,7 +165,7 @@ test('who takes the Lease over is told everything anew, and knows until then tha
   const [a, b] = await startBoth()
   await sidecarAt(a, 'web-0')
   await sidecarAt(b, 'web-1')
-  await untilTrue(() => countAt(a)?.of === 2)
+  await untilTrue(() => countAt(a)?.applied === 2)
   const missing: string[][] = []
   b.running.leader.isLeader.subscribe(() => {
     b.running.counts.standings()
@@ -181,7 +182,7 @@ test('a sidecar that goes from one replica to the other is counted once all the 
   const [a, b] = await startBoth()
   const sidecar = await startSidecar(authority, b.control.address, { pod: 'web-0' })
   await sidecar.discovery.find(CATALOG)
-  await untilTrue(() => countAt(a)?.of === 1)
+  await untilTrue(() => countAt(a)?.applied === 1)
   await sidecar[Symbol.asyncDispose]()
   await untilTrue(() => b.control.server.sidecars.pods().length === 0)
   expect(countAt(a)).toMatchObject({ applied: 1, of: 1 })
