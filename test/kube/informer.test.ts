@@ -1,7 +1,11 @@
 // Client, informers and leases against a real API server: what the fake one of the unit tests only imitates.
+import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
-import { createKubeClient } from '#shared/kube/client.ts'
+import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
+import { inCluster } from '#shared/kube/config.ts'
 import { isConflict, isGone, isNotFound } from '#shared/kube/error.ts'
 import { createInformer, type Informer } from '#shared/kube/informer.ts'
 import { startLeader } from '#shared/kube/leader.ts'
@@ -79,6 +83,58 @@ describe('against a real API server', () => {
     )
     expect(said).toBe(410)
   }, 120_000)
+
+  /** Watches that the server ends after two seconds instead of minutes, and what was asked. */
+  function impatient(client: KubeClient) {
+    const asked = { lists: 0, watches: 0 }
+    const wrapped: Pick<KubeClient, 'list' | 'watch'> = {
+      list(kind, options) {
+        asked.lists++
+        return client.list(kind, options)
+      },
+      watch(kind, options) {
+        asked.watches++
+        return client.watch(kind, { ...options, timeoutSeconds: 2 })
+      },
+    }
+    return { client: wrapped, asked }
+  }
+
+  test('a watch that the server ends is begun again where it was, without a new list', async () => {
+    await createNamespace(api.client, 'ends')
+    const { client, asked } = impatient(api.client)
+    const informer = start(CONFIG_MAPS, { client, namespace: 'ends' })
+    await until(informer.state, (state): state is 'synced' => state === 'synced', deadline())
+    await expect.poll(() => asked.watches, { timeout: 30_000 }).toBeGreaterThan(2)
+    await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'ends', name: 'late' } })
+    await sized(informer, 'ends', 1)
+    expect(asked.lists).toBe(1)
+    informer.close()
+  }, 60_000)
+
+  test('a token that is refused is read anew from its file, and what is known stays known meanwhile', async () => {
+    await createNamespace(api.client, 'tokens')
+    await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'tokens', name: 'one' } })
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'weft-token-'))
+    const { ca = '', token = '' } = await api.connection.credentials()
+    const write = (text: string) => writeFile(join(folder.path, 'token'), text)
+    await writeFile(join(folder.path, 'ca.crt'), ca)
+    await write(token)
+    const { hostname, port } = api.connection.server
+    const connection = inCluster(hostname, port, folder.path)
+    const own = createKubeClient({ connection, clock: systemClock, userAgent: 'test' })
+    const informer = start(CONFIG_MAPS, { client: impatient(own).client, namespace: 'tokens' })
+    await sized(informer, 'tokens', 1)
+    await write('an-expired-one')
+    const failure = await until(informer.failure, (said): said is string => said !== null, deadline())
+    expect(failure).toContain('401 Unauthorized')
+    expect(informer.objects.current.size).toBe(1)
+    await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'tokens', name: 'two' } })
+    await write(token)
+    await sized(informer, 'tokens', 2)
+    informer.close()
+    own.close()
+  }, 60_000)
 
   test('a kind whose CRD comes later is missing until then', async () => {
     const informer = start(TRAFFIC_POLICIES)
