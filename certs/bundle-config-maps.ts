@@ -116,7 +116,7 @@ class Publisher implements BundlePublisher {
     const { client, hasSidecars, log } = this.#options
     const { bundle } = this.#options.authority.current
     const done = this.#done.get(namespace)
-    if (done === bundle || (done === '' && !isWanted)) return
+    if (done === (isWanted ? bundle : '')) return
     const place: ObjectName = { namespace, name: TRUST_BUNDLE.configMap }
     const isThere = isWanted || (await this.#isOurs(place))
     if (isThere && (isWanted || (await hasSidecars(namespace)))) {

@@ -60,6 +60,8 @@ function more(now: () => Attempts<RealWorld>): void {
     expect(await bundleIn(world, 'quiet')).toBeUndefined()
     await world.client.patch(NAMESPACES, { name: 'quiet' }, { metadata: { labels: { 'weft.dev/inject': 'enabled' } } })
     expect((await published(world, 'quiet'))['data']).toEqual({ 'bundle.pem': certs.roots })
+    await world.client.patch(NAMESPACES, { name: 'quiet' }, { metadata: { labels: { 'weft.dev/inject': null } } })
+    await expect.poll(() => bundleIn(world, 'quiet'), { timeout: 20_000 }).toBeUndefined()
   })
 
   test('with its rights certs reads no other Secret, changes no root and no other ConfigMap, and sees no more', async () => {

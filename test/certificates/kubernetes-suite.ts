@@ -141,7 +141,9 @@ export function testSpoofing<W extends KubernetesWorld>(
   })
 
   test.each([
-    ['an RSA key of 4096 bits', hugeKey, 'the key of the CSR is not ECDSA P-256'],
+    ['an RSA key of 4096 bits', () => rsaKey(4096), 'the key of the CSR is not ECDSA P-256'],
+    ['an RSA key of 1024 bits', () => rsaKey(1024), 'the key of the CSR is not ECDSA P-256'],
+    ['a key of another curve', otherCurve, 'the key of the CSR is not ECDSA P-256'],
     ['5000 bytes', () => Buffer.alloc(5000, 0x30), 'the CSR is longer than 4096 bytes'],
     ['garbage', () => Buffer.from('no request'), 'the CSR cannot be read'],
   ])('14. the owner of a token gets nothing for a CSR with %s', async (_what, make, reason) => {
@@ -152,8 +154,13 @@ export function testSpoofing<W extends KubernetesWorld>(
   more(() => ({ world, certs, pod, address }))
 }
 
-function hugeKey(): Buffer {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 4096 })
+function rsaKey(modulusLength: number): Buffer {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength })
+  return encodeCsr(privateKey, publicKey, parseSpiffeId(WEB))
+}
+
+function otherCurve(): Buffer {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' })
   return encodeCsr(privateKey, publicKey, parseSpiffeId(WEB))
 }
 
