@@ -1,7 +1,7 @@
 // Conditions of objects that are not in force since their text is not supported or not right: the compiler never sees them.
 import type { ObjectRef } from '#shared/decide/config.ts'
 import { describeProblem, type Problem } from '#shared/resources/problem.ts'
-import { describeRef, type ObjectStatus } from './status.ts'
+import { type Condition, describeRef, type ObjectStatus } from './status.ts'
 
 export interface Refusable {
   readonly ref: ObjectRef
@@ -17,9 +17,19 @@ function refuse({ ref, ancestors, problems }: Refusable): readonly ObjectStatus[
   const message = `not in force: ${problems.map(describeProblem).join('. ')}`
   // As the Gateway API names it for routes, and GEP-713 for policies.
   const reason = ref.kind === 'HTTPRoute' ? 'UnsupportedValue' : 'Invalid'
+  const invalidKind = invalidKindOf(problems)
   return ancestors.map(({ kind, namespace = ref.namespace, name }) => ({
     object: ref,
     ancestor: kind === 'Namespace' ? '' : describeRef({ kind, namespace, name }),
-    conditions: [{ type: 'Accepted', status: false, reason, message }],
+    conditions: [{ type: 'Accepted', status: false, reason, message }, ...invalidKind],
   }))
+}
+
+const KIND_OF_BACKEND = /\.backendRefs\[\d+\]\.(?:group|kind)$/
+
+/** The Gateway API asks for it wherever a backend is something else than what can be sent to. */
+function invalidKindOf(problems: readonly Problem[]): readonly Condition[] {
+  const message = problems.filter(({ path }) => KIND_OF_BACKEND.test(path)).map(describeProblem)
+  if (message.length === 0) return []
+  return [{ type: 'ResolvedRefs', status: false, reason: 'InvalidKind', message: message.join('. ') }]
 }

@@ -14,6 +14,7 @@ export interface Condition {
     | 'Invalid'
     | 'ResolvedRefs'
     | 'BackendNotFound'
+    | 'InvalidKind'
     | 'RefNotPermitted'
   /** What an operator can do about it; empty when there is nothing to do. */
   readonly message: string

@@ -4,7 +4,9 @@ import type { KubeObject } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { Watched } from '#shared/watch.ts'
 import { compile, describeFaults, type Model } from '../model/compile.ts'
+import { refusedStatuses } from '../model/refused.ts'
 import { CATALOG, load, world } from '../model/shop.fixture.ts'
+import { readRoute } from '../watch/kubernetes-documents.ts'
 import { type AdmitOptions, admit } from './admit.ts'
 
 const POLICY = `
@@ -79,10 +81,10 @@ test.each([
     /spec\.rules: found 9000 characters; want at most 8192 characters in all regular expressions together$/,
   ],
   [
-    'a field that control does not honour',
+    'a timeout of a try beyond that of the request, beside a field that is not supported yet,',
     'HTTPRoute',
-    onCatalog({ sessionPersistence: { sessionName: 'a' } }),
-    /spec\.rules\[0\]\.sessionPersistence: found a field that is not supported yet; want it left out$/,
+    onCatalog({ retry: {}, timeouts: { request: '1s', backendRequest: '2s' } }),
+    /^HTTPRoute shop\/one: spec\.rules\[0\]\.timeouts\.backendRequest: found "2s"; want at most timeouts\.request \(1s\)$/,
   ],
   [
     'a timeout of a try beyond that of all tries',
@@ -134,6 +136,59 @@ test.each([
   expect(ask('HTTPRoute', spec)).toEqual({ outcome: 'warned', verdict: { warnings } })
 })
 
+test.each([
+  [
+    'a filter',
+    { filters: [{ type: 'URLRewrite' }, { type: 'CORS' }, { type: 'URLRewrite' }] },
+    'filters: found a field that is not supported yet (URLRewrite, CORS); want it left out',
+  ],
+  [
+    'a filter of a backend',
+    { backendRefs: [{ name: 'catalog', port: 80, filters: [{ type: 'RequestMirror' }] }] },
+    'backendRefs[0].filters: found a field that is not supported yet (RequestMirror); want it left out',
+  ],
+  ['retries', { retry: { attempts: 3 } }, 'retry: found a field that is not supported yet; want it left out'],
+  [
+    'a field of a later version',
+    { timeouts: { idle: '1s' } },
+    'timeouts.idle: found an unknown field; want one of request, backendRequest',
+  ],
+  [
+    'a value of a later version',
+    { matches: [{ path: { type: 'Glob', value: '/*' } }] },
+    'matches[0].path.type: found "Glob"; want one of Exact, PathPrefix, RegularExpression',
+  ],
+])(
+  'a route with %s is for a later version or somebody else: stored, with the words of its condition',
+  (_what, rule, said) => {
+    const { outcome, verdict } = ask('HTTPRoute', onCatalog(rule))
+
+    expect(outcome).toBe('warned')
+    expect(verdict).toEqual({
+      warnings: [`HTTPRoute shop/one on Service shop/catalog: UnsupportedValue: not in force: spec.rules[0].${said}`],
+    })
+    const document = readRoute({ metadata: { name: 'one', namespace: 'shop' }, spec: onCatalog(rule) })
+    expect(describeFaults(refusedStatuses(document === undefined ? [] : [document]))).toEqual(verdict.warnings)
+  },
+)
+
+test('a backend of another kind is stored, with both conditions of the Gateway API', () => {
+  const backend = { group: 'multicluster.x-k8s.io', kind: 'ServiceImport', name: 'a'.repeat(100) }
+
+  const { warnings = [], denial } = ask('HTTPRoute', onCatalog({ backendRefs: [backend] })).verdict
+
+  expect(denial).toBeUndefined()
+  expect(warnings).toEqual([
+    expect.stringContaining('UnsupportedValue: not in force: spec.rules[0].backendRefs[0].group: found "multicluster'),
+    expect.stringContaining('InvalidKind: spec.rules[0].backendRefs[0].group: found "multicluster'),
+  ])
+})
+
+test('a policy of a later version is stored where its CRD is there before the new control', () => {
+  const spec = { targetRefs: [target('catalog')], loadBalancing: { algorithm: 'Maglev' }, mirrors: [] }
+  expect(ask('TrafficPolicy', spec)).toMatchObject({ outcome: 'warned' })
+})
+
 test('a headless Service as parent is told to meet no routes', () => {
   const headless = world()
   const services = headless.services.map((service) => ({ ...service, addresses: [] }))
@@ -174,13 +229,13 @@ test('before the cluster is known only the text is judged', () => {
   expect(judge('TrafficPolicy', { targetRefs: [] })).toBe('denied')
 })
 
-test('a route that a Gateway serves too is never denied for what Weft does not support', () => {
+test('a route that a Gateway serves too is never denied, whatever it says', () => {
   const rule = { sessionPersistence: { sessionName: 'a' } }
   expect(ask('HTTPRoute', { parentRefs: [GATEWAY], rules: [rule] })).toMatchObject({ outcome: 'accepted' })
   const both = ask('HTTPRoute', { parentRefs: [GATEWAY, CATALOG_PARENT], rules: [rule] })
   expect(both.verdict).toEqual({
     warnings: [
-      'not in force for its Services: HTTPRoute shop/one: spec.rules[0].sessionPersistence: found a field that is not supported yet; want it left out',
+      'HTTPRoute shop/one on Service shop/catalog: UnsupportedValue: not in force: spec.rules[0].sessionPersistence: found a field that is not supported yet; want it left out',
     ],
   })
 })

@@ -1,15 +1,16 @@
 // What is wrong with a route or policy that is about to be stored: its text, by the schema that files pass too; and what it refers to
 // or quarrels with, by the functions that compile it. So the API server says what a condition or `weft apply` would say.
 import type { KubeObject } from '#shared/kube/objects.ts'
-import { describeProblem } from '#shared/resources/problem.ts'
+import { describeProblem, type Problem } from '#shared/resources/problem.ts'
 import { describeFaults, type Model } from '../model/compile.ts'
+import { refusedStatuses } from '../model/refused.ts'
 import { describeRef } from '../model/status.ts'
 import { type KubeDocument, readPolicy, readRoute } from '../watch/kubernetes-documents.ts'
 
 export interface Judgement {
   /** Can never be right: it is not to be stored. */
   readonly mistakes: readonly string[]
-  /** May become right by itself, when what it refers to is there. */
+  /** May become right by itself, when what it refers to is there, or is right for somebody else. */
   readonly warnings: readonly string[]
 }
 
@@ -29,12 +30,26 @@ export function judgeObject(resource: string, object: KubeObject, model: Model |
   return { mistakes: [], warnings: model === undefined ? [] : faultsOf(document, model) }
 }
 
-function judgeText({ ref, problems }: KubeDocument, object: KubeObject): Judgement {
-  const lines = problems.map((problem) => `${describeRef(ref)}: ${describeProblem(problem)}`)
-  // Whose Gateway it is parent of may well serve what we do not: for our part of it it will not be in force.
-  return hasForeignParent(object)
-    ? { mistakes: [], warnings: lines.map((line) => `not in force for its Services: ${line}`) }
-    : { mistakes: lines, warnings: [] }
+/**
+ * Only what nobody could make right is a mistake: what Weft does not know or support yet may be meant for a later version or for
+ * somebody else, and the condition that it gets says so. The same where a Gateway is a parent too, which may take other values.
+ */
+function judgeText(document: KubeDocument, object: KubeObject): Judgement {
+  const { ref, problems } = document
+  const wrong = hasForeignParent(object) ? [] : problems.filter((problem) => !isForeign(problem, problems))
+  const mistakes = wrong.map((problem) => `${describeRef(ref)}: ${describeProblem(problem)}`)
+  return { mistakes, warnings: mistakes.length > 0 ? [] : describeFaults(refusedStatuses([document])) }
+}
+
+const KIND = /\.(?:group|kind)$/
+
+/** What is referred to by a kind that we do not know has other names, and no port. */
+function isForeign(problem: Problem, all: readonly Problem[]): boolean {
+  if (problem.isForeign) return true
+  return all.some(
+    ({ isForeign: ofOthers, path }) =>
+      ofOthers === true && KIND.test(path) && problem.path.startsWith(path.replace(KIND, '.')),
+  )
 }
 
 function hasForeignParent({ spec }: KubeObject): boolean {

@@ -276,7 +276,7 @@ test('a route that asks for what is not supported is refused by name, and others
   expect(model.destination('10.96.0.7:80', 'front')?.rules.map(({ rule }) => rule)).toEqual(['ten'])
   expect(describeFaults(model.statuses)).toEqual([
     'HTTPRoute shop/bad on Service shop/catalog: UnsupportedValue: not in force: ' +
-      'spec.rules[0].filters: found a field that is not supported yet; want it left out',
+      'spec.rules[0].filters: found a field that is not supported yet (RequestHeaderModifier); want it left out',
   ])
   expect(watch?.problems.current).toHaveLength(1)
   api.put(HTTP_ROUTES, route({ rules: [{ name: 'mended' }] }, 'bad'))

@@ -1,13 +1,13 @@
 // From zod's issues to Problems without places: path, what was found, what would be right.
 import type { z } from 'zod'
 import { LEFT_OUT } from './fields.ts'
-import { describeValue, formatPath } from './problem.ts'
+import { describeValue, formatPath, type Problem } from './problem.ts'
 
 export interface Explained {
   readonly path: readonly PropertyKey[]
   /** True: the name at the end of the path is wrong, not its value. */
   readonly isName: boolean
-  readonly text: { readonly path: string; readonly found: string; readonly want: string }
+  readonly text: Pick<Problem, 'path' | 'found' | 'want' | 'isForeign'>
 }
 
 /** For schemas that say nothing themselves. */
@@ -37,7 +37,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export function explain(issue: z.core.$ZodIssue, document: unknown): Explained[] {
   if (issue.code === 'unrecognized_keys') {
     const wants = issue.message.split('\n')
-    return issue.keys.map((key, index) => explained([...issue.path, key], 'an unknown field', wants[index] ?? '', true))
+    return issue.keys.map((key, index) => unknownField(document, [...issue.path, key], wants[index] ?? ''))
   }
   if (issue.code === 'invalid_key') {
     return [
@@ -52,15 +52,27 @@ export function explain(issue: z.core.$ZodIssue, document: unknown): Explained[]
   const value = valueAt(document, issue.path)
   const given: unknown = issue.code === 'custom' ? issue.params?.['found'] : undefined
   const found = typeof given === 'string' ? given : describeValue(value)
-  return [explained(issue.path, found, issue.message + quoteHint(issue, value), false)]
+  const one = explained(issue.path, found, issue.message + quoteHint(issue, value), false)
+  return [issue.code === 'invalid_value' ? asForeign(one) : one]
 }
 
 function explained(path: readonly PropertyKey[], found: string, want: string, isName: boolean): Explained {
-  return {
-    path,
-    isName,
-    text: { path: formatPath(path), found: want === LEFT_OUT ? 'a field that is not supported yet' : found, want },
-  }
+  return { path, isName, text: { path: formatPath(path), found, want } }
+}
+
+const asForeign = ({ text, ...rest }: Explained): Explained => ({ ...rest, text: { ...text, isForeign: true } })
+
+function unknownField(document: unknown, path: readonly PropertyKey[], want: string): Explained {
+  const found = want === LEFT_OUT ? notSupported(valueAt(document, path)) : 'an unknown field'
+  return asForeign(explained(path, found, want, true))
+}
+
+/** Filters say by their type what they are. */
+function notSupported(value: unknown): string {
+  const items: readonly unknown[] = Array.isArray(value) ? value : []
+  const types = items.map((item) => (item as { readonly type?: unknown } | null)?.type)
+  const named = [...new Set(types)].filter((type) => typeof type === 'string' && /^\w{1,40}$/.test(type)).slice(0, 4)
+  return `a field that is not supported yet${named.length === 0 ? '' : ` (${named.join(', ')})`}`
 }
 
 /** YAML reads 8080 as a number and "8080" as text: say so where the other was wanted. */

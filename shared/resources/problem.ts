@@ -11,6 +11,11 @@ export interface Problem {
   readonly path: string
   readonly found: string
   readonly want: string
+  /**
+   * A name of a field, or one of several named values, that is not known or not supported here. An API server lets none through but
+   * by its own CRDs, so there it is right for somebody: a later version, or another implementation.
+   */
+  readonly isForeign?: true
 }
 
 /** One line: mesh.yaml:12:9: HTTPRoute shop/catalog: spec.rules[0].name: found 3; want text (in quotes: "3") */
