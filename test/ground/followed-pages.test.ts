@@ -11,8 +11,9 @@ test('these blocks and no others are not run, for the reason that stands above t
     expect.stringMatching(
       /^kubectl apply .*gateway-api.* # the tests take the same CRDs from the Go module of the Gateway API/,
     ),
+    expect.stringMatching(/^helm install weft .* # this page makes the same shop by hand$/s),
     expect.stringMatching(/^certificates:.* # there is no cert-manager where the tests run$/s),
-    expect.stringMatching(/^scripts\/images --docker .* # there is no engine of images where the tests run$/),
+    expect.stringMatching(/^scripts\/images --docker .* # test\/e2e\/images\.test\.ts does, on a base of its own$/),
     'scripts/images --load # the tests have done so before they follow this page',
     expect.stringMatching(
       /^kubectl .*patch secret weft-root .* # the uninstallation that a test follows is to leave nothing$/,
