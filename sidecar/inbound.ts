@@ -14,11 +14,13 @@ import { type AccountParts, accountFor, addressOf, type Ending } from './accept/
 import { type OriginalDestination, recoverDestination, requireOwnAddress } from './accept/destination.ts'
 import { judgeInbound, type MeshHello } from './detect/mesh-hello.ts'
 import { type Peeked, peek } from './detect/peek.ts'
-import { judge, type Spoken, settle } from './detect/protocol.ts'
+import { isHttp, judge, type Spoken, settle } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
 import type { ExchangeContext } from './relay/context.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
 import type { MeshAlpn } from './secure/mesh-alpn.ts'
+import type { Terminator } from './secure/terminate.ts'
+import type { HttpServing } from './serve-http.ts'
 
 export interface InboundParts extends AccountParts {
   readonly originalDestination: OriginalDestination
@@ -29,16 +31,12 @@ export interface InboundParts extends AccountParts {
   readonly mode: () => MtlsMode | undefined
   readonly declared: (port: number) => 'http' | 'opaque' | 'detect'
   readonly serviceOf: (port: number) => string | null
-  readonly terminate: (
-    socket: Socket,
-    head: Buffer,
-    signal: AbortSignal,
-  ) => Promise<{ readonly stream: Duplex; readonly peer: SpiffeId; readonly alpn: MeshAlpn }>
+  readonly terminate: Terminator
   /** To the application, at the pod's own address. */
   readonly dial: (address: Address, signal: AbortSignal) => Promise<Duplex>
   /** Callers of different identities never share a connection to the application. */
   readonly resolveFor: (destination: Address, peer: SpiffeId | null) => Resolve
-  readonly serveHttp: (stream: Duplex, head: Buffer, context: ExchangeContext) => Promise<void>
+  readonly serveHttp: HttpServing['serve']
   readonly clock: Clock
   readonly random: () => number
   readonly emit: Sink
@@ -50,6 +48,10 @@ interface Opened extends Secured {
   readonly head: Buffer
   /** The application, where it has been dialled already. */
   readonly server?: Duplex
+  /** Requests of many callers of the peer's pod share the connection; each tells its original version. */
+  readonly isPeer?: boolean
+  /** End of the caller's certificate. */
+  readonly expiresAt?: Date
 }
 
 // A mesh peer sends its ClientHello at once; whoever is silent for longer is none.
@@ -63,7 +65,7 @@ export interface Inbound {
 }
 
 export function buildInbound(parts: InboundParts): Inbound {
-  const relay = choose<Opened, 'http' | 'bytes', Ending>(({ spoken }) => (spoken === 'http/1.1' ? 'http' : 'bytes'), {
+  const relay = choose<Opened, 'http' | 'bytes', Ending>(({ spoken }) => (isHttp(spoken) ? 'http' : 'bytes'), {
     http: serveRequests(parts),
     bytes: relayToApplication(parts),
   })
@@ -75,11 +77,10 @@ export function buildInbound(parts: InboundParts): Inbound {
   return {
     handler: accountFor(parts, path),
     acceptLocal(stream, destination, alpn, self) {
-      const spoken = alpn === 'weft/http1' ? 'http/1.1' : 'opaque'
       const { signal } = new AbortController()
       // What is written for a stream needs of the socket only its addresses, which a local one has not.
       const local = { socket: stream as Socket, direction: 'inbound', signal, destination } as const
-      relay({ ...local, stream, peer: self, spoken, head: NOTHING }).catch((error: unknown) => {
+      relay({ ...local, stream, peer: self, ...framedBy(alpn), head: NOTHING }).catch((error: unknown) => {
         if (!(error instanceof FlowError)) parts.onBug(error)
         stream.destroy()
       })
@@ -105,15 +106,24 @@ function requireIdentity(parts: InboundParts): Layer<Addressed, Opened, Ending> 
 }
 
 async function terminated(parts: InboundParts, input: Addressed, head: Buffer): Promise<Opened> {
-  const { stream, peer, alpn } = await parts.terminate(input.socket, head, input.signal)
-  const opened = { ...input, stream, peer, head: NOTHING }
   const declared = parts.declared(input.destination.port)
+  // A port that is none of HTTP has no requests that could share a connection.
+  const offered = declared === 'opaque' ? ONE_BY_ONE : undefined
+  const { stream, peer, alpn, expiresAt } = await parts.terminate(input.socket, head, input.signal, offered)
+  const opened = { ...input, stream, peer, expiresAt, head: NOTHING }
   // ALPN states framing: it must not lead a caller past the codec of a port of HTTP, nor HTTP to a port that is none.
   if (declared === 'http' && alpn === 'weft/tcp') {
     const heard = await peek(stream, { judge, waitMs: Number.POSITIVE_INFINITY, signal: input.signal })
     return { ...opened, spoken: settle(heard.verdict, declared), head: heard.head }
   }
-  return { ...opened, spoken: alpn === 'weft/http1' && declared !== 'opaque' ? 'http/1.1' : 'opaque' }
+  return { ...opened, ...framedBy(declared === 'opaque' ? 'weft/tcp' : alpn) }
+}
+
+const ONE_BY_ONE: readonly MeshAlpn[] = ['weft/http1', 'weft/tcp']
+
+function framedBy(alpn: MeshAlpn): Pick<Opened, 'spoken' | 'isPeer'> {
+  if (alpn === 'weft/h2') return { spoken: 'h2', isPeer: true }
+  return { spoken: alpn === 'weft/http1' ? 'http/1.1' : 'opaque' }
 }
 
 function inClear(parts: InboundParts, input: Addressed, heard: Peeked<Spoken | MeshHello>): Opened {
@@ -141,28 +151,32 @@ async function dialFirst(parts: InboundParts, input: Addressed): Promise<Opened>
     return terminated(parts, input, first.heard.head)
   }
   const opened = inClear(parts, input, first.heard)
-  if (opened.spoken !== 'http/1.1') return { ...opened, server }
+  if (!isHttp(opened.spoken)) return { ...opened, server }
   server.destroy()
   return opened
 }
 
 function serveRequests(parts: InboundParts): Handler<Opened, Ending> {
-  return async ({ stream, socket, head, destination, peer }) => {
+  return async (opened) => {
+    const { stream, socket, head, destination, peer, spoken, isPeer = false, expiresAt } = opened
     const service = parts.serviceOf(destination.port)
-    await parts.serveHttp(stream, head, {
+    const context: ExchangeContext = {
       direction: 'inbound',
       destination,
       source: addressOf(socket.remoteAddress, socket.remotePort),
       service,
       peer,
+      isPeer,
       clock: parts.clock,
       random: parts.random,
       resolve: parts.resolveFor(destination, peer),
       emit: parts.emit,
       answer: parts.answer,
-    })
+    }
+    const protocol = spoken === 'h2' ? 'h2' : 'http/1.1'
+    await parts.serveHttp(stream, head, context, { protocol, expiresAt })
     const { bytesRead: bytesSent = 0, bytesWritten: bytesReceived = 0 } = socket
-    return { protocol: 'http/1.1', destination, service, endpoint: destination, peer, bytesSent, bytesReceived }
+    return { protocol, destination, service, endpoint: destination, peer, bytesSent, bytesReceived }
   }
 }
 

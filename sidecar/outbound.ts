@@ -10,12 +10,13 @@ import type { Clock } from '#shared/clock.ts'
 import { type AccountParts, accountFor, addressOf, type Ending } from './accept/account.ts'
 import { type OriginalDestination, recoverDestination } from './accept/destination.ts'
 import { peek } from './detect/peek.ts'
-import { detectProtocol, type Heard, judge } from './detect/protocol.ts'
+import { detectProtocol, type Heard, isHttp, judge } from './detect/protocol.ts'
 import { relayBytes } from './relay/bytes.ts'
 import type { ExchangeContext } from './relay/context.ts'
 import { firstSpeaker } from './relay/first-speaker.ts'
 import { type Looked, type LookUpParts, lookUp } from './route/look-up.ts'
 import type { Backend, Target } from './route/table.ts'
+import type { HttpServing } from './serve-http.ts'
 
 /** A byte stream to an endpoint of a backend, with the lease that it holds. */
 export interface OpenedBytes {
@@ -35,8 +36,7 @@ export interface OutboundParts extends AccountParts, LookUpParts {
   readonly openBytes: (backend: Backend, signal: AbortSignal) => Promise<OpenedBytes>
   /** Straight to an address outside the mesh. */
   readonly dial: (address: Address, signal: AbortSignal) => Promise<Duplex>
-  /** Serves HTTP/1.1 until the connection closes. */
-  readonly serveHttp: (stream: Duplex, head: Buffer, context: ExchangeContext) => Promise<void>
+  readonly serveHttp: HttpServing['serve']
 }
 
 type Looking = Secured & Looked
@@ -81,7 +81,7 @@ function letServerSpeakFirst(parts: OutboundParts): Layer<Looking & Heard, Detec
     if (input.target === null) return next(input)
     const target = input.target()
     const detected = input.spoken === 'silent' ? await raceForFirstWord(parts, input, target) : input
-    if (detected.spoken === 'http/1.1') target.memory.spoke = 'http'
+    if (isHttp(detected.spoken)) target.memory.spoke = 'http'
     return next(detected)
   }
 }
@@ -100,7 +100,7 @@ async function raceForFirstWord(parts: OutboundParts, input: Looking & Heard, ta
     return { ...input, spoken: 'opaque', server }
   }
   const { verdict, head } = first.heard
-  if (verdict !== 'http/1.1') return { ...input, spoken: verdict ?? 'opaque', head, server }
+  if (verdict === null || !isHttp(verdict)) return { ...input, spoken: verdict ?? 'opaque', head, server }
   server.stream.destroy()
   server.lease.done({ ok: true, fault: null, status: 0, durationMs: 0 })
   return { ...input, spoken: verdict, head }
@@ -108,28 +108,31 @@ async function raceForFirstWord(parts: OutboundParts, input: Looking & Heard, ta
 
 function branchOf({ target, spoken }: Detected): 'http' | 'bytes' | 'outside' {
   if (target === null) return 'outside'
-  return spoken === 'http/1.1' ? 'http' : 'bytes'
+  return isHttp(spoken) ? 'http' : 'bytes'
 }
 
 function serveRequests(parts: OutboundParts): Handler<Detected, Ending> {
-  return async ({ stream, socket, head, destination, target }) => {
+  return async ({ stream, socket, head, destination, target, spoken }) => {
     const targetNow = target as () => Target
     const { service } = targetNow()
     const source = addressOf(socket.remoteAddress, socket.remotePort)
-    await parts.serveHttp(stream, head, {
+    const context: ExchangeContext = {
       direction: 'outbound',
       destination,
       source,
       service,
       peer: null,
+      isPeer: false,
       clock: parts.clock,
       random: parts.random,
       resolve: (facts) => targetNow().resolve(facts),
       emit: parts.emit,
       answer: parts.answer,
-    })
+    }
+    const protocol = spoken === 'h2' ? 'h2' : 'http/1.1'
+    await parts.serveHttp(stream, head, context, { protocol })
     const { bytesRead, bytesWritten } = socket
-    return { protocol: 'http/1.1', destination, service, bytesSent: bytesRead, bytesReceived: bytesWritten }
+    return { protocol, destination, service, bytesSent: bytesRead, bytesReceived: bytesWritten }
   }
 }
 

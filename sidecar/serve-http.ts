@@ -1,15 +1,18 @@
-// Connections that speak HTTP/1.1, each served by the codec until it closes; kept together so that a drain reaches all.
+// Connections that speak HTTP, each served by the codec until it closes; kept together so that a drain reaches all.
 import type { Duplex } from 'node:stream'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { RequestEnded } from '#flow/event.ts'
-import type { HttpServerConnection } from '#flow/stream.ts'
+import type { HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
 import { serveHttp1 } from './http1/server.ts'
+import { serveHttp2 } from './http2/server.ts'
 import type { ExchangeContext } from './relay/context.ts'
 import { acceptExchanges } from './relay/serve.ts'
 
 export interface HttpServing {
   /** Resolves when the connection is closed; never rejects. */
-  serve(stream: Duplex, head: Buffer, context: ExchangeContext): Promise<void>
+  serve(stream: Duplex, head: Buffer, context: ExchangeContext, options: ServeOptions): Promise<void>
+  /** The connections of now are closed after their next answer, so that their callers prove themselves anew. */
+  renew(): void
   /**
    * From now on every connection, also one that comes later, is closed after its next answer. Idle ones stay: a caller that has
    * not heard may be sending a POST on one at this moment, which could not be repeated if it were closed.
@@ -22,28 +25,40 @@ export interface HttpServing {
   destroy(): void
 }
 
+export interface ServeOptions {
+  readonly protocol: 'http/1.1' | 'h2'
+  /** From then on the caller's identity is no longer proven: it is asked to connect anew. */
+  readonly expiresAt?: Date | undefined
+}
+
+/** Streams that the application of this pod, or another sidecar with the requests of many, may have open at once. */
+const STREAM_LIMIT = 4096
+/** The same for whoever has proven nothing. */
+const STRANGERS_STREAM_LIMIT = 256
+/** A peer that is gone without a word is noticed after two of these. */
+const KEEPALIVE_MS = 10_000
+
 export function createHttpServing(): HttpServing {
   const open = new Set<HttpServerConnection>()
   let isLeaving = false
   let requests = 0
+  const onRequest = () => {
+    requests++
+  }
   return {
-    serve: (stream, head, context) =>
+    serve: (stream, head, context, options) =>
       new Promise((resolve) => {
-        const accept = acceptExchanges(context)
-        const connection = serveHttp1(stream, head, {
-          accept(request) {
-            requests++
-            accept(request)
-          },
-          onRefused: (code, detail) => context.emit(refusedRequest(context, code, detail)),
-          onClose: () => {
-            open.delete(connection)
-            resolve()
-          },
-        })
+        const onClose = () => {
+          open.delete(connection)
+          resolve()
+        }
+        const connection = begin(stream, head, context, { ...options, onRequest, onClose })
         open.add(connection)
         if (isLeaving) connection.closeAfterNext()
       }),
+    renew() {
+      for (const connection of open) connection.closeAfterNext()
+    },
     closeAfterNext() {
       isLeaving = true
       for (const connection of open) connection.closeAfterNext()
@@ -63,12 +78,62 @@ export function createHttpServing(): HttpServing {
   }
 }
 
+interface BeginOptions extends ServeOptions {
+  readonly onRequest: () => void
+  readonly onClose: () => void
+}
+
+function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: BeginOptions): HttpServerConnection {
+  const { protocol, expiresAt } = options
+  const accept = acceptExchanges(context)
+  let cancelExpiry = () => {}
+  const served: HttpServerOptions = {
+    accept(request) {
+      options.onRequest()
+      accept(request)
+    },
+    onRefused: (code, detail) => context.emit(refusedRequest(context, protocol, { code, detail })),
+    onClose() {
+      cancelExpiry()
+      options.onClose()
+    },
+  }
+  const connection =
+    protocol === 'h2'
+      ? serveHttp2(stream, head, { ...served, ...http2OptionsFor(context) })
+      : serveHttp1(stream, head, served)
+  if (expiresAt !== undefined) {
+    const leftMs = Math.max(0, expiresAt.getTime() - context.clock.wall())
+    cancelExpiry = context.clock.after(leftMs, () => connection.closeAfterNext())
+  }
+  return connection
+}
+
+function http2OptionsFor({ direction, isPeer }: ExchangeContext) {
+  if (isPeer) return { trusted: true, streamLimit: STREAM_LIMIT, keepaliveMs: KEEPALIVE_MS }
+  return { streamLimit: direction === 'outbound' ? STREAM_LIMIT : STRANGERS_STREAM_LIMIT }
+}
+
 /** A request that the codec refused has no method or path that could be trusted. */
-function refusedRequest(context: ExchangeContext, code: FaultCode, detail: string): RequestEnded {
+function refusedRequest(
+  context: ExchangeContext,
+  protocol: ServeOptions['protocol'],
+  { code, detail }: { readonly code: FaultCode; readonly detail: string },
+): RequestEnded {
   const { direction, service, destination, source, peer, clock } = context
-  const nothing = { method: '', authority: '', path: '', route: null, endpoint: null, userAgent: null, traceId: null }
+  const version = protocol === 'h2' ? '2' : '1.1'
+  const nothing = {
+    grpcStatus: null,
+    method: '',
+    authority: '',
+    path: '',
+    route: null,
+    endpoint: null,
+    userAgent: null,
+    traceId: null,
+  }
   const counts = { durationMs: 0, requestBytes: 0, responseBytes: 0, attempts: 0 }
   const startedAt = clock.wall()
-  const base = { kind: 'request', direction, service, destination, source, peer, version: '1.1', startedAt } as const
+  const base = { kind: 'request', direction, service, destination, source, peer, version, startedAt } as const
   return { ...base, ...nothing, ...counts, status: FAULTS[code].status, reason: code, detail }
 }

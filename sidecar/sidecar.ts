@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Sink } from '#flow/event.ts'
 import type { Step } from '#flow/exchange.ts'
-import type { IdentitySource } from '#flow/identity.ts'
+import type { Identity, IdentitySource } from '#flow/identity.ts'
 import type { Route } from '#flow/route.ts'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
@@ -61,6 +61,7 @@ export function createSidecar(parts: SidecarParts) {
     ...parts,
     dial,
     originate: createOriginator(parts),
+    httpVersion: (port) => portOf(parts.workload, port)?.httpVersion,
     isSelf: ({ host }) => parts.podAddresses.includes(host),
     handToSelf: (stream, to, alpn) => inbound.acceptLocal(stream, to, alpn, parts.identity.current?.id ?? null),
   })
@@ -83,9 +84,19 @@ export function createSidecar(parts: SidecarParts) {
     openBytes: upstreams.openBytes,
     serveHttp: serving.outbound.serve,
   })
-  parts.identity.subscribe(() => upstreams.renewIdentity())
+  let roots = rootsOf(parts.identity.current)
+  parts.identity.subscribe((identity) => {
+    upstreams.renewIdentity()
+    const now = rootsOf(identity)
+    // Who was let in under a root that is gone has to prove itself under those that are left.
+    if (roots.some((root) => !now.includes(root))) serving.inbound.renew()
+    roots = now
+  })
   return { inbound: inbound.handler, outbound, serving, upstreams }
 }
+
+const rootsOf = (identity: Identity | undefined): readonly string[] =>
+  identity?.roots.match(/-----BEGIN[^-]+-----[^-]+/g) ?? []
 
 const withinAny = (ranges: readonly Range[]) => (host: string) => ranges.some((range) => range.contains(host))
 

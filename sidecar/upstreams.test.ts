@@ -18,6 +18,7 @@ function start() {
     handToSelf: () => {},
     peerIdleMs: 90_000,
     applicationIdleMs: 4_000,
+    httpVersion: () => undefined,
     clock,
     random: seededRandom(1),
   })

@@ -158,19 +158,40 @@ describe('the protocol of a port', () => {
     ['{ port: 80, name: http-admin }', 'http'],
     ['{ port: 80, name: https }', 'opaque'],
     ['{ port: 80, name: httpx }', 'detect'],
-    ['{ port: 80, name: grpc-api }', 'opaque'],
+    ['{ port: 80, name: grpc-api }', 'http'],
+    ['{ port: 80, name: grpc-web }', 'http'],
+    ['{ port: 80, name: h2c }', 'http'],
+    ['{ port: 80, appProtocol: grpc }', 'http'],
     ['{ port: 80, name: tcp-raw }', 'opaque'],
     ['{ port: 80, name: web }', 'detect'],
     ['{ port: 80, name: tcp, appProtocol: http }', 'http'],
     ['{ port: 80, name: http, appProtocol: tcp }', 'opaque'],
     ['{ port: 80, appProtocol: kubernetes.io/ws }', 'http'],
-    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'opaque'],
+    ['{ port: 80, appProtocol: kubernetes.io/h2c }', 'http'],
     ['{ port: 80, appProtocol: amqp }', 'opaque'],
     ['{ port: 6379 }', 'opaque'],
     ['{ port: 80, targetPort: 3306 }', 'opaque'],
     ['{ port: 6379, name: http }', 'http'],
   ])('%s: %s', (port, expected) => {
     expect(protocolOf(port)).toBe(expected)
+  })
+
+  test.each([
+    ['{ port: 80, name: grpc-api, targetPort: 8080 }', '2'],
+    ['{ port: 80, appProtocol: kubernetes.io/h2c, targetPort: 8080 }', '2'],
+    ['{ port: 80, name: http2, targetPort: 8080 }', '2'],
+    ['{ port: 80, name: ws, targetPort: 8080 }', '1.1'],
+    ['{ port: 80, appProtocol: weft.dev/http1, targetPort: 8080 }', '1.1'],
+    ['{ port: 80, name: grpc, appProtocol: http, targetPort: 8080 }', undefined],
+    ['{ port: 80, name: grpc-web, targetPort: 8080 }', undefined],
+    ['{ port: 80, name: http, targetPort: 8080 }', undefined],
+    ['{ port: 80, targetPort: 8080 }', undefined],
+  ])('%s is spoken in one version to a pod of the service, by callers and by its own sidecar: %s', (port, expected) => {
+    const text = CATALOG.replace('{ name: http, port: 80, targetPort: 8080 }', port)
+    const model = compile(load(text), world())
+    expect(model.destination('10.77.128.3:80', 'front')?.backends[0]?.httpVersion).toBe(expected)
+    expect(model.destination('10.77.0.10:8080', 'front')?.backends[0]?.httpVersion).toBe(expected)
+    expect(model.workload('catalog-0')?.ports[0]?.httpVersion).toBe(expected)
   })
 
   test('is bytes where the workload declares the target port opaque, and routes do not apply', () => {

@@ -1,10 +1,17 @@
 // What a client needs to know of an address that it may dial: a service's virtual address, or a pod's own.
 import { parseAddress } from '#shared/address.ts'
-import type { BackendConfig, BackendPolicy, DestinationConfig, RouteRule, ServiceRef } from '#shared/decide/config.ts'
+import type {
+  BackendConfig,
+  BackendPolicy,
+  DestinationConfig,
+  HttpVersion,
+  RouteRule,
+  ServiceRef,
+} from '#shared/decide/config.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
 import { podBackend, serviceBackend } from './endpoints.ts'
 import { type Inventory, isWithin, type Pod, targetPortOf } from './inventory.ts'
-import { declaredProtocol, type Protocol, protocolOf } from './protocol.ts'
+import { type DeclaredPort, declaredHttpVersion, declaredProtocol, type Protocol, protocolOf } from './protocol.ts'
 import type { Routes } from './routes.ts'
 import { backendPolicy, requestPolicy } from './settings.ts'
 import type { TrafficPolicies } from './traffic.ts'
@@ -66,12 +73,15 @@ function backendConfig(parts: DestinationParts, key: string): BackendConfig {
   const [, namespace = '', name = '', port = ''] = /^(.+)\/(.+):(\d+)$/.exec(key) ?? []
   const policy = backendPolicy(parts.policies.on('Service', namespace, name))
   const { services, localOnly } = parts.inventory
+  const ports = services.get(`${namespace}/${name}`)?.spec.ports
+  const declared = ports?.find((candidate) => candidate.port === Number(port))
   const affinity = sessionAffinityOf(services.get(`${namespace}/${name}`))
   return {
     key,
     service: { namespace, name, port: Number(port) },
     ...(localOnly.has(`${namespace}/${name}`) && { isLocalOnly: true }),
     policy: { ...policy, ...affinity },
+    ...versionAt(declared),
   }
 }
 
@@ -82,6 +92,12 @@ function sessionAffinityOf(service: ServiceResource | undefined): Pick<BackendPo
   if (service?.spec.sessionAffinity !== 'ClientIP') return {}
   const { timeoutSeconds = AFFINITY_SECONDS } = service.spec.sessionAffinityConfig?.clientIP ?? {}
   return { sessionAffinityMs: timeoutSeconds * 1000 }
+}
+
+/** Said only where it holds, so that what it does not concern stays as it was. */
+function versionAt(port: DeclaredPort | undefined): { readonly httpVersion?: HttpVersion } {
+  const httpVersion = port && declaredHttpVersion(port)
+  return httpVersion === undefined ? {} : { httpVersion }
 }
 
 /** One pod, dialled as it is: identity and policy of its service, and no routes. */
@@ -102,6 +118,7 @@ function podDestination(parts: DestinationParts, pod: Pod, port: number): Destin
         key,
         service: at === undefined ? { namespace, name: workload, port } : refTo(at),
         policy: backendPolicy(merged),
+        ...podVersionAt(parts.inventory, pod, port),
       },
     ],
   }
@@ -133,6 +150,13 @@ export function podProtocol(inventory: Inventory, pod: Pod, port: number): Proto
   if (declared !== undefined) return declared
   const own = pod.ports.find(({ containerPort }) => containerPort === port) ?? {}
   return protocolOf(own, at === undefined ? [port] : [port, at.port.port])
+}
+
+/** What its service declares, else the pod itself. */
+export function podVersionAt(inventory: Inventory, pod: Pod, port: number): { readonly httpVersion?: HttpVersion } {
+  const at = serviceTargeting(inventory, pod, port)
+  const isDeclared = at !== undefined && declaredProtocol(at.port) !== undefined
+  return versionAt(isDeclared ? at.port : pod.ports.find(({ containerPort }) => containerPort === port))
 }
 
 /** Ports that the pod declares, and those that services send to. */

@@ -1,5 +1,6 @@
 // TrafficPolicies as flat settings, so that several are merged field by field; and the defaults of what nobody set (docs/resources.md).
-import type { BackendPolicy, ObjectRef, RequestPolicy } from '#shared/decide/config.ts'
+import type { BackendPolicy, ObjectRef, RequestPolicy, RetryPolicy } from '#shared/decide/config.ts'
+import { GRPC_STATUSES } from '#shared/grpc-status.ts'
 import type { TrafficPolicySpec } from '#shared/resources/traffic-policy.ts'
 import { parseDuration } from '#shared/settings.ts'
 
@@ -8,6 +9,7 @@ export interface Settings {
   readonly 'retries.attempts'?: number
   readonly 'retries.statuses'?: readonly number[]
   readonly 'retries.methods'?: readonly string[]
+  readonly 'retries.grpcStatuses'?: readonly number[]
   readonly 'retries.perTryTimeout'?: number | null
   readonly 'retries.backoff.base'?: number
   readonly 'retries.budget.percent'?: number
@@ -21,6 +23,7 @@ export interface Settings {
   readonly 'circuitBreaker.resetTimeout'?: number
   readonly 'loadBalancing.algorithm'?: 'RoundRobin' | 'LeastRequest'
   readonly 'outlierDetection.consecutiveFailures'?: number
+  readonly 'connections.betweenSidecars'?: 'HTTP2' | 'HTTP1'
   /** The section is there, if only as {}. */
   readonly retries?: true
   readonly circuitBreaker?: true
@@ -33,6 +36,7 @@ const BACKEND_SETTINGS: ReadonlySet<SettingName> = new Set<SettingName>([
   'loadBalancing.algorithm',
   'timeouts.connect',
   'outlierDetection.consecutiveFailures',
+  'connections.betweenSidecars',
 ])
 
 export interface Merged {
@@ -47,6 +51,7 @@ export function settingsOf(spec: TrafficPolicySpec): Settings {
     'retries.attempts': retries?.attempts,
     'retries.statuses': retries?.statuses,
     'retries.methods': retries?.methods,
+    'retries.grpcStatuses': retries?.grpcStatuses?.map((name) => GRPC_STATUSES.indexOf(name)),
     'retries.perTryTimeout': limitOf(retries?.perTryTimeout),
     'retries.backoff.base': durationOf(retries?.backoff?.base),
     'retries.budget.percent': retries?.budget?.percent,
@@ -60,6 +65,7 @@ export function settingsOf(spec: TrafficPolicySpec): Settings {
     'circuitBreaker.resetTimeout': durationOf(circuitBreaker?.resetTimeout),
     'loadBalancing.algorithm': spec.loadBalancing?.algorithm,
     'outlierDetection.consecutiveFailures': spec.outlierDetection?.consecutiveFailures,
+    'connections.betweenSidecars': spec.connections?.betweenSidecars,
     retries: retries && true,
     circuitBreaker: circuitBreaker && true,
   })
@@ -84,17 +90,22 @@ const IDEMPOTENT = ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']
 /** Only where a policy asks for retries: an answer that nobody asked to repeat goes to the caller as it is. */
 const ASKED_STATUSES = [502, 503, 504]
 
+function retriesOf(settings: Settings): RetryPolicy {
+  return {
+    attempts: settings['retries.attempts'] ?? 2,
+    statuses: settings['retries.statuses'] ?? (settings.retries ? ASKED_STATUSES : []),
+    methods: settings['retries.methods'] ?? IDEMPOTENT,
+    grpcStatuses: settings['retries.grpcStatuses'] ?? [],
+    perTryTimeoutMs: settings['retries.perTryTimeout'] ?? null,
+    backoffBaseMs: settings['retries.backoff.base'] ?? 25,
+    budgetPercent: settings['retries.budget.percent'] ?? 20,
+    budgetMinPerSecond: settings['retries.budget.minPerSecond'] ?? 3,
+  }
+}
+
 export function requestPolicy({ settings, by }: Merged): RequestPolicy {
   return {
-    retries: {
-      attempts: settings['retries.attempts'] ?? 2,
-      statuses: settings['retries.statuses'] ?? (settings.retries ? ASKED_STATUSES : []),
-      methods: settings['retries.methods'] ?? IDEMPOTENT,
-      perTryTimeoutMs: settings['retries.perTryTimeout'] ?? null,
-      backoffBaseMs: settings['retries.backoff.base'] ?? 25,
-      budgetPercent: settings['retries.budget.percent'] ?? 20,
-      budgetMinPerSecond: settings['retries.budget.minPerSecond'] ?? 3,
-    },
+    retries: retriesOf(settings),
     requestTimeoutMs: settings['timeouts.request'] ?? null,
     idleTimeoutMs: settings['timeouts.idle'] ?? null,
     circuitBreaker: settings.circuitBreaker
@@ -114,6 +125,7 @@ export function backendPolicy({ settings, by }: Merged): BackendPolicy {
     algorithm: settings['loadBalancing.algorithm'] ?? 'LeastRequest',
     connectTimeoutMs: settings['timeouts.connect'] ?? 2_000,
     consecutiveFailures: settings['outlierDetection.consecutiveFailures'] ?? 5,
+    betweenSidecars: settings['connections.betweenSidecars'] ?? 'HTTP2',
     from: authors(by, (name) => BACKEND_SETTINGS.has(name)),
   }
 }

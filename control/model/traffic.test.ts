@@ -17,6 +17,7 @@ test('without a policy retries are safe and bounded, and there is no timeout but
     algorithm: 'LeastRequest',
     connectTimeoutMs: 2000,
     consecutiveFailures: 5,
+    betweenSidecars: 'HTTP2',
     from: [],
   })
 })
@@ -39,10 +40,11 @@ test('every field arrives where it acts, with the policy that set it', () => {
   const all = policy(
     'all',
     `loadBalancing: { algorithm: RoundRobin },
-     retries: { attempts: 4, statuses: [503], methods: [POST], perTryTimeout: 1s, backoff: { base: 5ms }, budget: { percent: 50, minPerSecond: 9 } },
+     retries: { attempts: 4, statuses: [503], methods: [POST], grpcStatuses: [UNAVAILABLE, ABORTED], perTryTimeout: 1s, backoff: { base: 5ms }, budget: { percent: 50, minPerSecond: 9 } },
      timeouts: { connect: 250ms, request: 3s, idle: 1m },
      circuitBreaker: { errorThresholdPercent: 10, volumeThreshold: 2, rollingWindow: 1s, resetTimeout: 500ms },
-     outlierDetection: { consecutiveFailures: 7 }`,
+     outlierDetection: { consecutiveFailures: 7 },
+     connections: { betweenSidecars: HTTP1 }`,
   )
   const from = [{ kind: 'TrafficPolicy', namespace: 'shop', name: 'all' }]
   expect(requestPolicy(all)).toEqual({
@@ -50,6 +52,7 @@ test('every field arrives where it acts, with the policy that set it', () => {
       attempts: 4,
       statuses: [503],
       methods: ['POST'],
+      grpcStatuses: [14, 10],
       perTryTimeoutMs: 1000,
       backoffBaseMs: 5,
       budgetPercent: 50,
@@ -60,7 +63,13 @@ test('every field arrives where it acts, with the policy that set it', () => {
     circuitBreaker: { errorThresholdPercent: 10, volumeThreshold: 2, rollingWindowMs: 1000, resetTimeoutMs: 500 },
     from,
   })
-  expect(backendPolicy(all)).toEqual({ algorithm: 'RoundRobin', connectTimeoutMs: 250, consecutiveFailures: 7, from })
+  expect(backendPolicy(all)).toEqual({
+    algorithm: 'RoundRobin',
+    connectTimeoutMs: 250,
+    consecutiveFailures: 7,
+    betweenSidecars: 'HTTP1',
+    from,
+  })
 })
 
 test('a policy on the backend acts on its endpoints, one on the addressed service on its requests', () => {

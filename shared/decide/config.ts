@@ -32,6 +32,8 @@ export interface RetryPolicy {
   readonly attempts: number
   /** Statuses that are tried again beside connect failures and resets. */
   readonly statuses: readonly number[]
+  /** Numbers of gRPC statuses that are tried again, whatever the method; absent: none. */
+  readonly grpcStatuses?: readonly number[]
   /** Methods that may be repeated although a byte of the request left; default: the idempotent ones. */
   readonly methods: readonly string[]
   readonly perTryTimeoutMs: number | null
@@ -64,6 +66,8 @@ export interface BackendPolicy {
   readonly consecutiveFailures: number
   /** sessionAffinity of the Service: how long without use a sidecar keeps to the endpoint it has. Absent: not at all. */
   readonly sessionAffinityMs?: number
+  /** How requests of HTTP/1.x travel to another sidecar; absent: HTTP2. */
+  readonly betweenSidecars?: 'HTTP2' | 'HTTP1'
   readonly from: readonly ObjectRef[]
 }
 
@@ -82,12 +86,16 @@ export interface RouteRule {
   readonly policy: RequestPolicy
 }
 
+export type HttpVersion = '1.1' | '2'
+
 export interface BackendConfig {
   readonly key: string
   readonly service: ServiceRef
   /** internalTrafficPolicy: Local: its endpoints are those on the caller's node, of which there may be none. */
   readonly isLocalOnly?: boolean
   readonly policy: BackendPolicy
+  /** Declared of its port: an application without a sidecar is spoken to so, whatever the caller speaks. */
+  readonly httpVersion?: HttpVersion
 }
 
 /** Everything about one address and port that a client may dial. */
@@ -108,6 +116,14 @@ export interface DestinationConfig {
 
 export type MtlsMode = 'Strict' | 'Permissive' | 'Disabled'
 
+export interface WorkloadPort {
+  readonly port: number
+  readonly protocol: 'http' | 'opaque' | 'detect'
+  /** Declared: the application is spoken to so, whatever the caller speaks. */
+  readonly httpVersion?: HttpVersion
+  readonly service: string | null
+}
+
 /** What a sidecar needs to know of its own pod: the inbound side. */
 export interface WorkloadConfig {
   readonly name: string
@@ -116,11 +132,7 @@ export interface WorkloadConfig {
   readonly labels: Readonly<Record<string, string>>
   readonly mtls: MtlsMode
   /** Declared container ports; others are detected. */
-  readonly ports: readonly {
-    readonly port: number
-    readonly protocol: 'http' | 'opaque' | 'detect'
-    readonly service: string | null
-  }[]
+  readonly ports: readonly WorkloadPort[]
   readonly tracing: {
     /** "http://10.77.0.1:4318" (OTLP over HTTP) or "http://10.77.0.1:4317" (gRPC); null: off. */
     readonly endpoint: string | null

@@ -6,6 +6,7 @@ export const USUAL_POLICY: RequestPolicy = {
     attempts: 2,
     statuses: [],
     methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
+    grpcStatuses: [],
     perTryTimeoutMs: null,
     backoffBaseMs: 25,
     budgetPercent: 20,

@@ -1,5 +1,6 @@
 // TrafficPolicy: how requests to a Service (or through an HTTPRoute) are balanced, repeated, timed and broken off. Defaults are in docs/resources.md.
 import { z } from 'zod'
+import { GRPC_STATUSES } from '#shared/grpc-status.ts'
 import { parseDuration } from '#shared/settings.ts'
 import {
   celRules,
@@ -41,6 +42,7 @@ const targetRef = fields({
   })
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH'] as const
+const REPEATABLE_GRPC = GRPC_STATUSES.slice(1) as Exclude<(typeof GRPC_STATUSES)[number], 'OK'>[]
 
 const retries = fields({
   attempts: wholeNumber(0, 10).optional().describe('Further tries after the first; 0 means none. Default: 2.'),
@@ -51,6 +53,11 @@ const retries = fields({
     .optional()
     .describe(
       'Methods that may be repeated after a byte of the request has left. A request of which no byte left is repeated whatever its method. Default: GET, HEAD, OPTIONS, TRACE, PUT, DELETE.',
+    ),
+  grpcStatuses: list(z.enum(REPEATABLE_GRPC, { error: `one of ${REPEATABLE_GRPC.join(', ')}` }), 0, 16)
+    .optional()
+    .describe(
+      'Statuses of gRPC that are tried again, by name such as UNAVAILABLE, where the call got no message; the method does not matter. Default: none.',
     ),
   perTryTimeout: duration
     .optional()
@@ -143,6 +150,15 @@ const spec = fields({
   })
     .optional()
     .describe('When a single endpoint is left out. Only on a Service.'),
+  connections: fields({
+    betweenSidecars: oneOf('HTTP2', 'HTTP1')
+      .optional()
+      .describe(
+        'How requests of HTTP/1.x travel to another sidecar: HTTP2, the default, puts them all on one shared connection to an endpoint; HTTP1 gives each a connection of its own while it lasts. Requests of HTTP/2 stay HTTP/2.',
+      ),
+  })
+    .optional()
+    .describe('Connections to endpoints. Only on a Service.'),
 })
   .superRefine(({ retries: tries, timeouts: limits }, context) => {
     const request = parseDuration(limits?.request ?? '') ?? 0
@@ -153,6 +169,7 @@ const spec = fields({
     if (!policy.targetRefs.some((ref) => ref.kind === 'HTTPRoute')) return
     if (policy.loadBalancing !== undefined) refuse(context, ['loadBalancing'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
     if (policy.outlierDetection !== undefined) refuse(context, ['outlierDetection'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
+    if (policy.connections !== undefined) refuse(context, ['connections'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
     if (policy.timeouts?.connect !== undefined) refuse(context, ['timeouts', 'connect'], ONLY_ON_SERVICE, NOT_ON_ROUTE)
   })
   .meta({
@@ -160,6 +177,7 @@ const spec = fields({
     ...celRules(
       onServiceOnly('.loadBalancing', 'has(self.loadBalancing)'),
       onServiceOnly('.outlierDetection', 'has(self.outlierDetection)'),
+      onServiceOnly('.connections', 'has(self.connections)'),
       onServiceOnly('.timeouts.connect', 'has(self.timeouts) && has(self.timeouts.connect)'),
       {
         rule: "!(has(self.retries) && has(self.retries.perTryTimeout) && has(self.timeouts) && has(self.timeouts.request)) || duration(self.timeouts.request) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeouts.request)",

@@ -7,6 +7,9 @@ import { peek } from './peek.ts'
 /** silent: the client has said nothing; the server may be the one who speaks first. */
 export type Spoken = 'http/1.1' | 'h2' | 'tls' | 'opaque' | 'silent'
 
+/** What a codec of ours speaks. */
+export const isHttp = (spoken: Spoken): boolean => spoken === 'http/1.1' || spoken === 'h2'
+
 export interface Heard {
   readonly spoken: Spoken
   /** Bytes that were read to find out. */
@@ -41,7 +44,7 @@ export function judge(head: Buffer): Exclude<Spoken, 'silent'> | undefined {
   return verdict === 'more' ? undefined : verdict
 }
 
-/** On a port declared as HTTP the codec says what is wrong with anything else, save TLS and HTTP/2. */
+/** On a port declared as HTTP the codec says what is wrong with anything else, save TLS. */
 export function settle(verdict: Spoken | null, declared: DetectRule['declared']): Spoken {
   const spoken = verdict ?? 'opaque'
   return declared === 'http' && spoken === 'opaque' ? 'http/1.1' : spoken

@@ -42,6 +42,8 @@ export interface RequestEnded {
   readonly durationMs: number
   /** What the client saw; 0 when it saw no answer. */
   readonly status: number
+  /** How a call of gRPC ended; null where it is none, or nobody said. */
+  readonly grpcStatus: number | null
   readonly requestBytes: number
   readonly responseBytes: number
   /** Tries, 1 without a retry; 0 when none was made. */

@@ -18,6 +18,8 @@ export interface Attempt {
   readonly startedAt: number
   /** Status of the endpoint's final head; 0 before. */
   status: number
+  /** How the call ended by the endpoint's word; null where it is none of gRPC, or was not told. */
+  grpcStatus: number | null
   /** True on a connection that carried requests before: it may have gone stale. */
   isReused: boolean
   span: Span | null
@@ -33,6 +35,12 @@ export interface Exchange {
   readonly peer: SpiffeId | null
   /** The first head sent down wins. The last one is the current one. */
   readonly attempts: Attempt[]
+  /** In which the application spoke; another sidecar's connection is HTTP/2 whatever it was. */
+  version: HttpStream['version']
+  /** A call of gRPC: its end is told by grpc-status. */
+  readonly isGrpc: boolean
+  /** What the client is told; null where it is no call, or nothing is said yet. */
+  grpcStatus: number | null
   facts: RequestFacts
   decision: Decision
   policy: RequestPolicy

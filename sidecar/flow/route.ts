@@ -10,9 +10,12 @@ export interface UpstreamGroup {
   lease(hash: number, tried: readonly Endpoint[]): Lease | undefined
   /** Why there is none to lease; absent: NO_ENDPOINT. */
   readonly emptyFault?: FaultCode
-  /** Calls done at once when an idle connection exists. Returns the way to cancel. */
-  acquire(endpoint: Endpoint, done: AcquireDone): () => void
+  /** Calls done at once when a connection is there to be used. Returns the way to cancel. */
+  acquire(endpoint: Endpoint, wanted: Wanted, done: AcquireDone): () => void
 }
+
+/** What the request is: of HTTP/1.x, of HTTP/2, or one that wants a connection of its own, as it may become a tunnel. */
+export type Wanted = 'http1' | 'http2' | 'upgrade'
 
 export type AcquireDone = (error: FlowError | null, connection: HttpClientConnection | null, isReused: boolean) => void
 

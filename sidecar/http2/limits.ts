@@ -16,8 +16,11 @@ export const SETTINGS_TIMEOUT_MS = 10_000
 /** For the PING that tells that a client knows of our GOAWAY. */
 export const DRAIN_ROUND_TRIP_MS = 5_000
 
-/** Of each stream, until its bytes are delivered. */
-export const STREAM_WINDOW_BYTES = 64 * 1024
+/**
+ * Of each stream, until its bytes are delivered. Odd on purpose: where it is a multiple of what the peer writes at a time, it is used up
+ * exactly at the end of a body, and Node (26.10) then ends the stream by RST_STREAM without END_STREAM: the message looks cut.
+ */
+export const STREAM_WINDOW_BYTES = 65_535
 /** Refunded on receipt, so it only bounds what is on the wire. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024
 /** Streams that a client may have open at once. */

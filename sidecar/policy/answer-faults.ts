@@ -10,12 +10,16 @@ export interface FaultAnswer {
 /** The field by which a local answer explains itself. */
 export const REASON_FIELD = 'x-weft-reason'
 
-const ANSWERS = new Map<FaultCode, FaultAnswer>()
-for (const code of Object.keys(FAULTS) as FaultCode[]) ANSWERS.set(code, makeAnswer(code))
+const NOTHING = Buffer.alloc(0)
+const ANSWERS = new Map<FaultCode, { readonly http: FaultAnswer; readonly grpc: FaultAnswer }>()
+for (const code of Object.keys(FAULTS) as FaultCode[]) {
+  ANSWERS.set(code, { http: makeAnswer(code), grpc: makeGrpcAnswer(code) })
+}
 
-/** Shared: copy the head before changing it. */
-export function answerFault(code: FaultCode): FaultAnswer {
-  return ANSWERS.get(code) as FaultAnswer
+/** Shared: copy the head before changing it. A call of gRPC understands a status of gRPC only. */
+export function answerFault(code: FaultCode, isGrpc: boolean): FaultAnswer {
+  const { http, grpc } = ANSWERS.get(code) as { readonly http: FaultAnswer; readonly grpc: FaultAnswer }
+  return isGrpc ? grpc : http
 }
 
 function makeAnswer(code: FaultCode): FaultAnswer {
@@ -33,4 +37,17 @@ function makeAnswer(code: FaultCode): FaultAnswer {
     code,
   ]
   return { head, body }
+}
+
+/** Trailers alone, in the head of an answer that ends with it. */
+function makeGrpcAnswer(code: FaultCode): FaultAnswer {
+  const { grpc, text, fix } = FAULTS[code]
+  const head = [':status', '200', 'content-type', 'application/grpc', 'grpc-status', String(grpc)]
+  head.push('grpc-message', percentEncoded(`weft: ${code}: ${text}. ${fix}`), REASON_FIELD, code)
+  return { head, body: NOTHING }
+}
+
+/** As gRPC's protocol over HTTP/2 has it: all but printable ASCII, and "%" itself. */
+function percentEncoded(text: string): string {
+  return text.replace(/[^ -$&-~]/gu, (character) => encodeURIComponent(character))
 }

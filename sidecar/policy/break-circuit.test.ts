@@ -71,3 +71,16 @@ test('a bad head of a probe may yet be retried, so its end decides', () => {
   expect(told).toEqual([])
   expect(end(200)).toEqual(['success'])
 })
+
+test.each([
+  [0, 'success'],
+  [5, 'success'],
+  [12, 'success'],
+  [2, 'failure'],
+  [13, 'failure'],
+  [14, 'failure'],
+])('a call of gRPC that ended with status %d counts as a %s', (grpcStatus, counted) => {
+  const { exchange, end } = start()
+  exchange.grpcStatus = grpcStatus
+  expect(end(200)).toEqual([counted])
+})

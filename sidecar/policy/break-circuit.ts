@@ -1,6 +1,7 @@
 // Asks the breaker before a request goes on and tells it how the request ended, after its retries: as the client saw it.
 import { FAULTS } from '#flow/error.ts'
 import type { Exchange, Step } from '#flow/exchange.ts'
+import { isGrpcFailure } from '#shared/grpc-status.ts'
 import type { Breaker, Permit } from './breaker.ts'
 
 export function createBreakCircuitStep(breaker: Breaker): Step {
@@ -19,7 +20,8 @@ export function createBreakCircuitStep(breaker: Breaker): Step {
     onResponse(exchange) {
       const permit = permits.get(exchange)
       // An answer without an end (events, a tunnel) must not hold the breaker half-open.
-      if (permit?.isProbe && isGood(exchange.attempts.at(-1)?.status ?? 0)) permit.success()
+      const { status = 0, grpcStatus = null } = exchange.attempts.at(-1) ?? {}
+      if (permit?.isProbe && isGood(status) && !isGrpcFailure(grpcStatus ?? 0)) permit.success()
       return 'continue'
     },
     onEnd(exchange) {
@@ -39,7 +41,7 @@ function settle(permit: Permit, exchange: Exchange): void {
     else permit.cancel()
   } else if (exchange.status === 0) {
     permit.cancel()
-  } else if (isGood(exchange.status)) {
+  } else if (isGood(exchange.status) && !isGrpcFailure(exchange.grpcStatus ?? 0)) {
     permit.success()
   } else {
     permit.failure()

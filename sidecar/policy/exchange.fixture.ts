@@ -42,6 +42,9 @@ export class RecordingExchange {
       service: null,
       peer: null,
       attempts: [],
+      version: '1.1',
+      isGrpc: false,
+      grpcStatus: null,
       facts,
       decision: { kind: 'forward', backend: 'b', rule: null, policy },
       policy,
@@ -69,7 +72,7 @@ export class RecordingExchange {
   }
 
   /** A further try, as the engine makes it; `isMeshed`: its sidecar proved an identity. */
-  addAttempt(status = 0, isMeshed = true): Attempt {
+  addAttempt(status = 0, isMeshed = true, grpcStatus: number | null = null): Attempt {
     const identity = isMeshed ? parseSpiffeId('spiffe://weft.local/ns/shop/sa/catalog') : null
     const endpoint: Endpoint = { address: ADDRESS, weight: 1, identity, pod: 'one' }
     const attempt: Attempt = {
@@ -77,6 +80,7 @@ export class RecordingExchange {
       upstream: null,
       startedAt: 0,
       status,
+      grpcStatus,
       isReused: false,
       span: null,
     }

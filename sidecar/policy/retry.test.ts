@@ -147,3 +147,17 @@ test('a policy of no attempts needs no step', () => {
   const policy = { ...DEFAULT_RETRIES, attempts: 0 }
   expect(createRetryStep({ policy, budget, random: Math.random })).toBeNull()
 })
+
+test('a call of gRPC is tried again for the statuses of the policy, whatever the method', () => {
+  const verdictOn = (grpcStatus: number, grpcStatuses: readonly number[], fields: readonly string[] = []) => {
+    const recording = new RecordingExchange('POST')
+    recording.addAttempt(200, true, grpcStatus)
+    recording.exchange.response = [':status', '200', 'grpc-status', String(grpcStatus), ...fields]
+    return start({ grpcStatuses }).step.onResponse?.(recording.exchange)
+  }
+  expect(verdictOn(14, [14])).toBe('retry')
+  expect(verdictOn(14, [])).toBe('continue')
+  expect(verdictOn(5, [14])).toBe('continue')
+  expect(verdictOn(0, [14])).toBe('continue')
+  expect(verdictOn(14, [], ['x-weft-reason', 'CONNECT_FAILED'])).toBe('retry')
+})

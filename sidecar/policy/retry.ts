@@ -33,6 +33,7 @@ export function createRetryStep(options: RetryStepOptions): Step | null {
   if (policy.attempts === 0) return null
   const statuses = new Set(policy.statuses)
   const methods = new Set(policy.methods)
+  const grpcStatuses = new Set(policy.grpcStatuses)
   const retry = (exchange: Exchange): Verdict => {
     const made = exchange.attempts.length - 1
     if (made >= policy.attempts || exchange.isAnswered || !exchange.isReplayable) return 'continue'
@@ -50,7 +51,9 @@ export function createRetryStep(options: RetryStepOptions): Step | null {
       return 'continue'
     },
     onResponse(exchange) {
-      const status = exchange.attempts.at(-1)?.status ?? 0
+      const { status = 0, grpcStatus = null } = exchange.attempts.at(-1) ?? {}
+      if (grpcStatus !== null)
+        return grpcStatuses.has(grpcStatus) || neverArrived(exchange) ? retry(exchange) : 'continue'
       if (status < 400) return 'continue'
       const isSafe = methods.has(exchange.facts.method) && statuses.has(status)
       return isSafe || neverArrived(exchange) ? retry(exchange) : 'continue'

@@ -1,7 +1,7 @@
 // One try of a request: the upstream half of an exchange. It tells its exchange what happens and then falls silent.
 import type { FaultCode, FlowError } from '#flow/error.ts'
 import type { Attempt, Span } from '#flow/exchange.ts'
-import type { UpstreamGroup } from '#flow/route.ts'
+import type { UpstreamGroup, Wanted } from '#flow/route.ts'
 import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import type { Lease } from '#flow/upstream.ts'
 
@@ -10,9 +10,11 @@ export interface AttemptOwner {
   onConnected(attempt: UpstreamHalf): void
   onAttemptHead(attempt: UpstreamHalf, fields: Fields, end: boolean): void
   onAttemptData(bytes: Uint8Array, from: number, to: number, end: boolean): void
-  onAttemptTrailers(fields: Fields): void
+  onAttemptTrailers(attempt: UpstreamHalf, fields: Fields): void
   onAttemptFailed(attempt: UpstreamHalf, code: FaultCode): void
   onAttemptDrain(): void
+  /** The endpoint refused it unread. True: it may be sent again as if it had never been. */
+  mayReconnect(attempt: UpstreamHalf): boolean
 }
 
 const FAULT_OF_RESET: Record<ResetCode, FaultCode> = {
@@ -24,27 +26,46 @@ const FAULT_OF_RESET: Record<ResetCode, FaultCode> = {
   internal: 'INTERNAL',
 }
 
+export function wantedFor(version: HttpStream['version'], upgrade: string | null): Wanted {
+  if (upgrade !== null) return 'upgrade'
+  return version === '2' ? 'http2' : 'http1'
+}
+
+/** How often one try may be refused by connections that end at this moment before it counts as failed. */
+const MOST_REFUSALS = 3
+
 export class UpstreamHalf implements Attempt, StreamEvents {
   readonly lease: Lease
   readonly startedAt: number
   upstream: HttpStream | null = null
   status = 0
+  grpcStatus: number | null = null
   isReused = false
   span: Span | null = null
   /** No event of this try counts any more. */
   isOver = false
   readonly #owner: AttemptOwner
+  readonly #wanted: Wanted
+  #group: UpstreamGroup | null = null
+  #refusals = 0
   #cancel: (() => void) | null = null
 
-  constructor(owner: AttemptOwner, lease: Lease, startedAt: number) {
+  constructor(owner: AttemptOwner, lease: Lease, startedAt: number, wanted: Wanted) {
     this.#owner = owner
     this.lease = lease
     this.startedAt = startedAt
+    this.#wanted = wanted
+  }
+
+  /** Another sidecar, on a connection that many requests share. */
+  get isPeer(): boolean {
+    return this.upstream?.version === '2' && this.lease.endpoint.identity !== null
   }
 
   connect(group: UpstreamGroup): void {
+    this.#group = group
     let isDone = false
-    const cancel = group.acquire(this.lease.endpoint, (error, connection, isReused) => {
+    const cancel = group.acquire(this.lease.endpoint, this.#wanted, (error, connection, isReused) => {
       isDone = true
       this.#onAcquired(error, connection, isReused)
     })
@@ -78,12 +99,14 @@ export class UpstreamHalf implements Attempt, StreamEvents {
   }
 
   onTrailers(fields: Fields): void {
-    if (!this.isOver) this.#owner.onAttemptTrailers(fields)
+    if (!this.isOver) this.#owner.onAttemptTrailers(this, fields)
   }
 
   onReset(code: ResetCode): void {
     if (this.isOver) return
     this.upstream = null
+    const isUnread = code === 'refused' && ++this.#refusals <= MOST_REFUSALS && this.status === 0
+    if (isUnread && this.#group !== null && this.#owner.mayReconnect(this)) return this.connect(this.#group)
     this.#owner.onAttemptFailed(this, FAULT_OF_RESET[code])
   }
 

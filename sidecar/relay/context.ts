@@ -14,10 +14,12 @@ export interface ExchangeContext {
   readonly source: Address | null
   readonly service: string | null
   readonly peer: SpiffeId | null
+  /** Another sidecar speaks here, for requests of either version: it tells which. */
+  readonly isPeer: boolean
   readonly clock: Clock
   readonly random: () => number
   readonly resolve: Resolve
   readonly emit: Sink
   /** Our own answer for a fault: head fields and body. */
-  readonly answer: (code: FaultCode) => { readonly head: Fields; readonly body: Uint8Array }
+  readonly answer: (code: FaultCode, isGrpc: boolean) => { readonly head: Fields; readonly body: Uint8Array }
 }

@@ -2,11 +2,12 @@
 
 import type { RequestEnded } from '#flow/event.ts'
 import type { Step } from '#flow/exchange.ts'
-import type { AcquireDone, Route } from '#flow/route.ts'
+import type { AcquireDone, Route, Wanted } from '#flow/route.ts'
 import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import type { Endpoint, Outcome } from '#flow/upstream.ts'
 import { ManualClock } from '#shared/clock.ts'
 import type { Decision, RequestPolicy } from '#shared/decide/config.ts'
+import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { HttpExchange } from './exchange.ts'
 
 const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onReset() {}, onDrain() {} }
@@ -14,12 +15,13 @@ const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onRese
 /** A stream that writes down what it is told. */
 class HeldStream implements HttpStream {
   readonly said: string[] = []
-  readonly version = '1.1'
+  readonly version: HttpStream['version']
   events: StreamEvents
   goOn = true
   isPaused = false
 
-  constructor(events: StreamEvents = SILENT) {
+  constructor(version: HttpStream['version'], events: StreamEvents = SILENT) {
+    this.version = version
     this.events = events
   }
   sendHead(fields: Fields, end: boolean): void {
@@ -58,20 +60,39 @@ const policy = (attempts: number): RequestPolicy => ({
   circuitBreaker: null,
   from: [],
 })
-const endpoint = (host: string): Endpoint => ({ address: { host, port: 80 }, weight: 1, identity: null, pod: host })
+const endpoint = (host: string, identity: SpiffeId | null): Endpoint => ({
+  address: { host, port: 80 },
+  weight: 1,
+  identity,
+  pod: host,
+})
+
+/** What each side speaks; default: HTTP/1.1 in clear. */
+interface Given {
+  readonly downstream?: HttpStream['version']
+  readonly upstream?: HttpStream['version']
+  /** Whether the downstream connection is a sidecar's. */
+  readonly isPeer?: boolean
+  /** Of the endpoint. */
+  readonly identity?: SpiffeId
+}
 const FORWARD = { kind: 'forward', backend: 'shop/a:80', rule: null } as const
 
 export class Bench {
   readonly clock = new ManualClock()
-  readonly downstream = new HeldStream()
+  readonly downstream: HeldStream
   readonly upstreams: HeldStream[] = []
   readonly outcomes: Outcome[] = []
   readonly ended: RequestEnded[] = []
   readonly waiting: AcquireDone[] = []
+  readonly wanted: Wanted[] = []
   connectsAtOnce = true
   readonly exchange: HttpExchange
+  readonly #given: Given
 
-  constructor(steps: readonly Step[] = [], attempts = 0, decision: Decision | null = null) {
+  constructor(steps: readonly Step[] = [], attempts = 0, decision: Decision | null = null, given: Given = {}) {
+    this.#given = given
+    this.downstream = new HeldStream(given.downstream ?? '1.1')
     const forward: Decision = { ...FORWARD, policy: policy(attempts) }
     const chosen = decision ?? forward
     const isRefused = chosen.kind === 'refuse'
@@ -81,7 +102,7 @@ export class Bench {
       steps,
       upstream: isRefused
         ? null
-        : { lease: (_hash, tried) => this.#lease(tried), acquire: (_to, done) => this.#acquire(done) },
+        : { lease: (_hash, tried) => this.#lease(tried), acquire: (_to, wanted, done) => this.#acquire(wanted, done) },
     }
     this.exchange = new HttpExchange(
       {
@@ -90,11 +111,15 @@ export class Bench {
         source: null,
         service: 'shop/a',
         peer: null,
+        isPeer: given.isPeer === true,
         clock: this.clock,
         random: () => 0.5,
         resolve: () => route,
         emit: (event) => this.ended.push(event as RequestEnded),
-        answer: (code) => ({ head: [':status', '503', 'x-weft-reason', code], body: Buffer.from(code) }),
+        answer: (code, isGrpc) =>
+          isGrpc
+            ? { head: [':status', '200', 'grpc-status', '14'], body: Buffer.alloc(0) }
+            : { head: [':status', '503', 'x-weft-reason', code], body: Buffer.from(code) },
       },
       this.downstream,
     )
@@ -102,10 +127,12 @@ export class Bench {
   }
 
   #lease(tried: readonly Endpoint[]) {
-    return { endpoint: endpoint(`10.0.0.${tried.length + 1}`), done: (outcome: Outcome) => this.outcomes.push(outcome) }
+    const at = endpoint(`10.0.0.${tried.length + 1}`, this.#given.identity ?? null)
+    return { endpoint: at, done: (outcome: Outcome) => this.outcomes.push(outcome) }
   }
 
-  #acquire(done: AcquireDone): () => void {
+  #acquire(wanted: Wanted, done: AcquireDone): () => void {
+    this.wanted.push(wanted)
     this.waiting.push(done)
     if (this.connectsAtOnce) this.connect()
     return () => {}
@@ -114,7 +141,7 @@ export class Bench {
   connect(): void {
     const connection: HttpClientConnection = {
       open: (events) => {
-        const stream = new HeldStream(events)
+        const stream = new HeldStream(this.#given.upstream ?? '1.1', events)
         this.upstreams.push(stream)
         return stream
       },

@@ -3,16 +3,18 @@
 import type { Direction } from '#flow/connection.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { Exchange, Span, Step } from '#flow/exchange.ts'
-import { fieldValue, setField } from '#flow/fields.ts'
+import { fieldValue } from '#flow/fields.ts'
 import type { Route } from '#flow/route.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
-import { type Address, formatAddress } from '#shared/address.ts'
+import type { Address } from '#shared/address.ts'
 import type { Decision, RequestFacts, RequestPolicy } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
-import { type AttemptOwner, UpstreamHalf } from './attempt.ts'
+import { type AttemptOwner, UpstreamHalf, wantedFor } from './attempt.ts'
 import type { ExchangeContext } from './context.ts'
-import { factsOf } from './facts.ts'
+import { factsOf, nameDestination } from './facts.ts'
+import { grpcStatusOf, isGrpcCall, outcomeStatus } from './grpc.ts'
 import { endToEnd, upgradeOf } from './hop-headers.ts'
+import { takeOriginal, tellNames, tellOriginal, type Version } from './original.ts'
 import { ReplayBuffer } from './replay.ts'
 import { requestEnded } from './summary.ts'
 
@@ -27,6 +29,9 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   facts!: RequestFacts
   decision: Decision = NO_DECISION
   policy!: RequestPolicy
+  version: Version = '1.1'
+  isGrpc = false
+  grpcStatus: number | null = null
   request: Fields = []
   response: Fields = []
   startedAt = 0
@@ -85,10 +90,10 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.startedAt = context.clock.now()
     this.startedAtWall = context.clock.wall()
     this.#isRequestOver = end
+    this.#learnVersion(fields)
     this.facts = factsOf(fields, context.random)
-    this.#upgrade = upgradeOf(fields)
     this.request = endToEnd(fields, this.#upgrade !== null)
-    if (this.facts.authority === '') this.#nameDestination()
+    if (this.facts.authority === '') nameDestination(this)
     const route = context.resolve(this.facts)
     this.#route = route
     this.decision = route.decision
@@ -101,10 +106,11 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.#walk()
   }
 
-  /** A client of HTTP/1.0 may name no host; the server behind us is asked in the name of the address that was dialled. */
-  #nameDestination(): void {
-    this.facts.authority = formatAddress(this.destination)
-    setField(this.request, ':authority', this.facts.authority)
+  #learnVersion(fields: Fields): void {
+    const { context, downstream } = this
+    this.version = context.isPeer ? takeOriginal(fields) : downstream.version
+    if (downstream.version !== '2') this.#upgrade = upgradeOf(fields)
+    this.isGrpc = this.version === '2' && isGrpcCall(fields)
   }
 
   #walk(): void {
@@ -185,7 +191,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
       this.attempts.map((attempt) => attempt.lease.endpoint),
     )
     if (group == null || lease === undefined) return this.fail(group?.emptyFault ?? 'NO_ENDPOINT')
-    const attempt = new UpstreamHalf(this, lease, this.context.clock.now())
+    const attempt = new UpstreamHalf(this, lease, this.context.clock.now(), wantedFor(this.version, this.#upgrade))
     this.attempts.push(attempt)
     this.#current = attempt
     this.hasLeft = false
@@ -198,6 +204,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     const fields = this.request.slice()
     for (const step of this.#steps) step.onAttempt?.(this, attempt, fields)
     if (this.#isFinished || attempt.isOver) return
+    if (attempt.isPeer && this.version !== '2') tellOriginal(fields, this.version)
     const body = this.#body
     const hasBody = body !== null && body.sizeBytes > 0
     this.hasLeft = true
@@ -207,7 +214,8 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
       const end = this.#isRequestOver && this.#trailers === null
       goOn = body.sendTo((bytes, from, to, last) => upstream.sendData(bytes, from, to, last), end)
     }
-    if (!this.#mayRepeat || body?.isWithinLimit === false) this.#stopReplay()
+    const mayRepeat = this.#mayRepeat || upstream.version === '2'
+    if (!mayRepeat || body?.isWithinLimit === false) this.#stopReplay()
     if (this.#trailers !== null) upstream.sendTrailers(this.#trailers)
     if (goOn && !this.#isRequestOver) this.downstream.resume()
   }
@@ -234,6 +242,14 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.fail(code)
   }
 
+  /** What an endpoint has refused unread may go to it again, on another connection, and is no further try. */
+  mayReconnect(attempt: UpstreamHalf): boolean {
+    if (this.#isFinished || attempt !== this.#current || this.isAnswered || !this.isReplayable) return false
+    this.hasLeft = false
+    if (!this.#isRequestOver) this.downstream.pause()
+    return true
+  }
+
   /** Ends the current try as failed, so that a further one may be made. */
   failAttempt(code: FaultCode): void {
     const attempt = this.#current
@@ -254,9 +270,9 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   }
 
   #endAttempt(attempt: UpstreamHalf, code: FaultCode | null): void {
-    const ok = code === null && attempt.status > 0 && attempt.status < 500
+    const status = outcomeStatus(attempt)
     const durationMs = this.context.clock.now() - attempt.startedAt
-    attempt.lease.done({ ok, fault: code, status: attempt.status, durationMs })
+    attempt.lease.done({ ok: code === null && status > 0 && status < 500, fault: code, status, durationMs })
     for (const step of this.#steps) step.onAttemptEnd?.(this, attempt, code)
   }
 
@@ -271,12 +287,14 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   // ---- upstream: the answer arrives
 
   onAttemptHead(attempt: UpstreamHalf, fields: Fields, end: boolean): void {
+    if (attempt.isPeer) takeOriginal(fields)
     const status = Number(fieldValue(fields, ':status'))
     if (status < 200 && status !== 101) {
-      if (this.downstream.version !== '1.0') this.downstream.sendHead(endToEnd(fields, false), false)
+      if (this.version !== '1.0') this.downstream.sendHead(endToEnd(fields, false), false)
       return
     }
     attempt.status = status
+    if (this.isGrpc && end) attempt.grpcStatus = grpcStatusOf(fields)
     this.response = endToEnd(fields, status === 101 && this.#upgrade !== null)
     for (let i = 0; i < this.#nextStep; i++) {
       const verdict = this.#steps[i]?.onResponse?.(this) ?? 'continue'
@@ -297,8 +315,10 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     }
     this.#stopReplay()
     this.status = status
+    this.grpcStatus = this.#current?.grpcStatus ?? null
     this.isAnswered = true
     if (end) this.#isResponseOver = true
+    if (this.context.isPeer && this.version !== '2') tellNames(this.response, this.version)
     this.downstream.sendHead(this.response, end)
     if (end) this.#endWhenOver()
   }
@@ -311,8 +331,9 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     if (end) this.#endWhenOver()
   }
 
-  onAttemptTrailers(fields: Fields): void {
+  onAttemptTrailers(attempt: UpstreamHalf, fields: Fields): void {
     this.#isResponseOver = true
+    if (this.isGrpc) this.grpcStatus = attempt.grpcStatus = grpcStatusOf(fields)
     this.downstream.sendTrailers(fields)
     this.#endWhenOver()
   }
@@ -344,9 +365,10 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   }
 
   #answerLocally(code: FaultCode): void {
-    const { head, body } = this.context.answer(code)
+    const { head, body } = this.context.answer(code, this.isGrpc)
     this.isAnswered = true
-    this.status = FAULTS[code].status
+    this.status = this.isGrpc ? 200 : FAULTS[code].status
+    this.grpcStatus = this.isGrpc ? FAULTS[code].grpc : null
     const isBodyless = this.facts.method === 'HEAD' || body.length === 0
     this.downstream.sendHead(head.slice(), isBodyless)
     if (isBodyless) return

@@ -1,6 +1,9 @@
 // What a decision looks at, read from the head once a request.
 
+import type { Exchange } from '#flow/exchange.ts'
+import { setField } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
+import { formatAddress } from '#shared/address.ts'
 import type { RequestFacts } from '#shared/decide/config.ts'
 import { canonicalPath } from '#shared/decide/facts.ts'
 
@@ -17,4 +20,10 @@ export function factsOf(fields: Fields, random: () => number): RequestFacts {
   }
   const { path, query, isPathPlain } = canonicalPath(target)
   return { method, authority, path, isPathPlain, query, fields, random: random() }
+}
+
+/** A client of HTTP/1.0 may name no host; the server behind us is asked in the name of the address that was dialled. */
+export function nameDestination({ facts, request, destination }: Exchange): void {
+  facts.authority = formatAddress(destination)
+  setField(request, ':authority', facts.authority)
 }

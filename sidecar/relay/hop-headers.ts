@@ -1,6 +1,7 @@
 // Fields that mean something on one hop only (RFC 9110 section 7.6.1) do not travel. An upgrade keeps its Upgrade field.
 import { fieldValue, sameName } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
+import { ORIGINAL } from './original.ts'
 
 const HOP_ONLY = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te'])
 // A name in Connection must not make a proxy drop what the message cannot do without.
@@ -27,7 +28,7 @@ function travels(lower: string, value: string, keepUpgrade: boolean, named: read
     // "TE: trailers" is true of us too: trailers travel.
     return lower === 'te' && value.trim().toLowerCase() === 'trailers'
   }
-  if (isClaim(lower)) return false
+  if (isClaim(lower) || lower === ORIGINAL) return false
   return named === null || !named.includes(lower) || NEVER_NAMED.has(lower)
 }
 

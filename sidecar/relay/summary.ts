@@ -29,7 +29,8 @@ export function requestEnded(
     attempts: exchange.attempts.length,
     reason: exchange.reason,
     detail: exchange.detail,
-    version: exchange.downstream.version,
+    version: exchange.version,
+    grpcStatus: exchange.grpcStatus,
     userAgent: fieldValue(exchange.request, 'user-agent') ?? null,
     traceId: exchange.span?.spanContext().traceId ?? null,
   }

@@ -67,7 +67,7 @@ test('a ClientHello that came in pieces, part of it read before, is taken up whe
   raw.write(hello.subarray(60))
   far.on('data', (chunk: Buffer) => raw.write(chunk))
   raw.on('data', (chunk: Buffer) => far.write(chunk))
-  const client = await secured
+  const { stream: client } = await secured
   const server = await ending
   expect(server.peer).toBe(WEB)
   await talk({ client, server })
@@ -76,7 +76,7 @@ test('a ClientHello that came in pieces, part of it read before, is taken up whe
 test('it works over an in-process pair of streams', async () => {
   const mesh = await sidecars()
   const [near, far] = duplexPair()
-  const [client, server] = await Promise.all([
+  const [{ stream: client }, server] = await Promise.all([
     mesh.originate(near, CATALOG, 'weft/tcp', never),
     mesh.terminate(far as Socket, NOTHING, never),
   ])

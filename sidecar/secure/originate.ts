@@ -25,30 +25,43 @@ export interface OriginatorOptions {
  * The stream is connected. Rejects with a FlowError whose cause says more, and destroys the stream: PEER_IDENTITY (no TLS, no fit
  * certificate, another identity), CONNECT_FAILED (closed meanwhile, or we have no certificate), CONNECT_TIMEOUT (10 s).
  */
-export type Originator = (stream: Duplex, expected: SpiffeId, alpn: MeshAlpn, signal: AbortSignal) => Promise<TLSSocket>
+export type Originator = (
+  stream: Duplex,
+  expected: SpiffeId,
+  offered: MeshAlpn | readonly MeshAlpn[],
+  signal: AbortSignal,
+) => Promise<Originated>
+
+export interface Originated {
+  readonly stream: TLSSocket
+  /** The one of those offered that the endpoint chose. */
+  readonly alpn: MeshAlpn
+  /** End of the endpoint's certificate. */
+  readonly expiresAt: Date
+}
 
 export function createOriginator(options: OriginatorOptions): Originator {
   const { identity, clock = systemClock, sessions = new SessionCache() } = options
   const contextNow = clientContexts(identity)
   // Our certificate and the roots are both part of what a session stands for: with either changed, start anew.
   identity.subscribe(() => sessions.clear())
-  return async (stream, expected, alpn, signal) => {
+  return async (stream, expected, offered, signal) => {
     const key = keyOf(stream, expected)
     try {
       const secure = contextNow()
       if (secure === undefined) throw new FlowError('CONNECT_FAILED', { cause: new Error('no certificate yet') })
       const kept = sessions.get(key, clock.wall())
-      const secured = begin(stream, secure, { alpn, session: kept?.session })
+      const secured = begin(stream, secure, { offered: [offered].flat(), session: kept?.session })
       const tickets = ticketsOf(secured)
       await handshakeOf(secured, { event: 'secureConnect', signal, clock })
       const peer = provenPeer(secured, kept, clock.wall())
       if (peer.id !== expected) throw new Error(`the endpoint is ${peer.id}, want ${expected}`)
-      meshAlpn(secured.alpnProtocol)
+      const alpn = meshAlpn(secured.alpnProtocol)
       tickets.take((session) => {
         // A ticket of a connection older than the last renewal would bring the old certificate back.
         if (contextNow() === secure) sessions.set(key, { session, peer })
       })
-      return secured
+      return { stream: secured, alpn, expiresAt: peer.expiresAt }
     } catch (error) {
       sessions.delete(key)
       stream.destroy()
@@ -57,11 +70,15 @@ export function createOriginator(options: OriginatorOptions): Originator {
   }
 }
 
-function begin(stream: Duplex, secure: TlsContext, { alpn, session }: { alpn: MeshAlpn; session: Buffer | undefined }) {
+function begin(
+  stream: Duplex,
+  secure: TlsContext,
+  { offered, session }: { readonly offered: MeshAlpn[]; readonly session: Buffer | undefined },
+) {
   return connect({
     socket: stream,
     secureContext: secure.context,
-    ALPNProtocols: [alpn],
+    ALPNProtocols: offered,
     ...(session === undefined ? {} : { session }),
     // No host names in the mesh. The identity is checked after the handshake, as Node skips this hook on a resumed session.
     checkServerIdentity: () => undefined,

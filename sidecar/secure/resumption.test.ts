@@ -60,7 +60,7 @@ test('a resumed session whose peer is not the expected one is refused', async ()
   const admin = parseSpiffeId('spiffe://weft.local/ns/shop/sa/admin')
 
   const ending = accepted().then((socket) => terminate(socket, NOTHING, never))
-  const client = await originate(await dial(), CATALOG, 'weft/tcp', never)
+  const { stream: client } = await originate(await dial(), CATALOG, 'weft/tcp', never)
   await talk({ client, server: await ending })
   const resumed = accepted().then((socket) => terminate(socket, NOTHING, never))
   const fault = await faultOf(originate(await dial(), admin, 'weft/tcp', never))
@@ -79,7 +79,7 @@ test('a session does not outlive the certificate that began it, on either side',
   const join = async () => {
     const ending = accepted().then((socket) => terminate(socket, NOTHING, never))
     ending.catch(() => {})
-    const client = await originate(await dial(), CATALOG, 'weft/tcp', never)
+    const { stream: client } = await originate(await dial(), CATALOG, 'weft/tcp', never)
     return { client, ending }
   }
   const first = await join()

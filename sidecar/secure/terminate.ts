@@ -26,14 +26,22 @@ export interface Terminated {
   readonly expiresAt: Date
 }
 
-/** Rejects with a FlowError (CALLER_IDENTITY), the reason as its cause; the socket is destroyed then. */
-export type Terminator = (socket: Socket, head: Buffer, signal: AbortSignal) => Promise<Terminated>
+/**
+ * `offered`: what the caller may choose from, the preferred one first; default: all. Rejects with a FlowError (CALLER_IDENTITY), the
+ * reason as its cause; the socket is destroyed then.
+ */
+export type Terminator = (
+  socket: Socket,
+  head: Buffer,
+  signal: AbortSignal,
+  offered?: readonly MeshAlpn[],
+) => Promise<Terminated>
 
 export function createTerminator({ identity, trustDomain, clock = systemClock }: TerminatorOptions): Terminator {
   const contextNow = serverContexts(identity)
-  return async (socket, head, signal) => {
+  return async (socket, head, signal, offered = MESH_ALPNS) => {
     try {
-      const stream = wrap(socket, head, contextNow())
+      const stream = wrap(socket, head, contextNow(), offered)
       await handshakeOf(stream, { event: 'secure', signal, clock })
       takeOver(stream)
       const peer = requireTrustDomain(peerOf(stream, clock.wall()), trustDomain)
@@ -45,7 +53,7 @@ export function createTerminator({ identity, trustDomain, clock = systemClock }:
   }
 }
 
-function wrap(socket: Socket, head: Buffer, secure: TlsContext | undefined): TLSSocket {
+function wrap(socket: Socket, head: Buffer, secure: TlsContext | undefined, offered: readonly MeshAlpn[]): TLSSocket {
   if (secure === undefined) throw new Error('this sidecar has no certificate yet')
   if (head.length > 0) socket.unshift(head)
   return new TLSSocket(socket, {
@@ -53,7 +61,7 @@ function wrap(socket: Socket, head: Buffer, secure: TlsContext | undefined): TLS
     secureContext: secure.context,
     requestCert: true,
     rejectUnauthorized: true,
-    ALPNProtocols: MESH_ALPNS,
+    ALPNProtocols: [...offered],
   })
 }
 

@@ -5,6 +5,7 @@ import { formatAddress } from '#shared/address.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { quote } from './json.ts'
 import { knownMethod } from './methods.ts'
+import { rpcStatus } from './rpc.ts'
 
 export interface AccessLogOptions {
   /** The identity of this pod, for src and dst. */
@@ -116,6 +117,7 @@ function requestText(event: RequestEnded, self: SpiffeId | null): string {
     optional('http.route', event.route) +
     optional('user_agent.original', event.userAgent) +
     `,"http.request.body.size":${event.requestBytes},"http.response.body.size":${event.responseBytes}` +
+    optional('rpc.status_code', rpcStatus(event.grpcStatus)) +
     `,"weft.attempts":${event.attempts}` +
     commonText(event, self) +
     optional('weft.detail', event.detail) +

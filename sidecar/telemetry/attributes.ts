@@ -6,6 +6,7 @@ import { fieldValue } from '#flow/fields.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { knownMethod } from './methods.ts'
 import { ownText } from './own-text.ts'
+import { isRpcError, rpcStatus } from './rpc.ts'
 
 /** `{method} {http.route}`, or `{method}`; never the path, which is unbounded. */
 export function serverSpanName(exchange: Exchange): string {
@@ -35,13 +36,14 @@ export function describeServer(span: Span, exchange: Exchange, self: SpiffeId | 
     span.setAttribute('network.peer.address', exchange.source.host)
     span.setAttribute('network.peer.port', exchange.source.port)
   }
-  span.setAttribute('network.protocol.version', exchange.downstream.version)
+  span.setAttribute('network.protocol.version', exchange.version)
   span.setAttribute('http.request.body.size', exchange.requestBytes)
   span.setAttribute('http.response.body.size', exchange.responseBytes)
   setIdentities(span, exchange.peer, self)
   // A client's mistake is no failure of the server; one that saw no answer at all is.
   const isError = exchange.status >= 500 || (exchange.status === 0 && exchange.reason !== null)
-  setOutcome(span, { status: exchange.status, reason: exchange.reason, detail: exchange.detail, isError })
+  const { status, grpcStatus, reason, detail } = exchange
+  setOutcome(span, { status, grpcStatus, reason, detail, isError: isError || isRpcError(grpcStatus, 'inbound') })
 }
 
 export function describeClient(
@@ -62,9 +64,10 @@ export function describeClient(
   setIdentities(span, self, endpoint.identity)
   const resends = exchange.attempts.indexOf(attempt)
   if (resends > 0) span.setAttribute('http.request.resend_count', resends)
-  const isError = attempt.status >= 400 || code !== null
+  const isError = attempt.status >= 400 || code !== null || isRpcError(attempt.grpcStatus, 'outbound')
   setOutcome(span, {
     status: attempt.status,
+    grpcStatus: attempt.grpcStatus,
     reason: code,
     detail: code === exchange.reason ? exchange.detail : null,
     isError,
@@ -77,8 +80,8 @@ export function describeRefusal(span: Span, exchange: Exchange, self: SpiffeId |
   span.setAttribute('url.full', ownText(fullUrl(exchange)))
   setRoute(span, exchange, 'weft.route')
   setIdentities(span, self, null)
-  const isError = exchange.status >= 400 || exchange.reason !== null
-  setOutcome(span, { status: exchange.status, reason: exchange.reason, detail: exchange.detail, isError })
+  const { status, grpcStatus, reason, detail } = exchange
+  setOutcome(span, { status, grpcStatus, reason, detail, isError: status >= 400 || reason !== null })
 }
 
 function describeRequest(span: Span, exchange: Exchange): void {
@@ -92,10 +95,14 @@ function describeRequest(span: Span, exchange: Exchange): void {
   const userAgent = fieldValue(exchange.request, 'user-agent')
   if (userAgent !== undefined) span.setAttribute('user_agent.original', ownText(userAgent))
   if (exchange.service !== null) span.setAttribute('weft.service', exchange.service)
+  if (!exchange.isGrpc) return
+  span.setAttribute('rpc.system.name', 'grpc')
+  span.setAttribute('rpc.method', ownText(exchange.facts.path.slice(1)))
 }
 
 interface Outcome {
   readonly status: number
+  readonly grpcStatus: number | null
   readonly reason: FaultCode | null
   readonly detail: string | null
   readonly isError: boolean
@@ -104,8 +111,11 @@ interface Outcome {
 function setOutcome(span: Span, outcome: Outcome): void {
   if (outcome.status !== 0) span.setAttribute('http.response.status_code', outcome.status)
   if (outcome.reason !== null) span.setAttribute('weft.reason', outcome.reason)
+  const call = rpcStatus(outcome.grpcStatus)
+  if (call !== null) span.setAttribute('rpc.status_code', call)
   if (!outcome.isError) return
-  span.setAttribute('error.type', outcome.reason ?? String(outcome.status))
+  const isFailedCall = outcome.grpcStatus !== null && outcome.grpcStatus !== 0
+  span.setAttribute('error.type', outcome.reason ?? (isFailedCall && call !== null ? call : String(outcome.status)))
   // Where the status code says it all the conventions want no text.
   if (outcome.reason === null) span.setStatus({ code: SpanStatusCode.ERROR })
   else span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.detail ?? outcome.reason })

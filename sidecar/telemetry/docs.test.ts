@@ -43,7 +43,8 @@ test('docs/telemetry.md names every field of the access log and no other', () =>
     () => true,
     { self: () => CATALOG_IDENTITY },
   )
-  log(requestEnded({ method: 'BREW', traceId: 'x', userAgent: 'x', route: 'x', detail: 'x', reason: 'INTERNAL' }))
+  const said = { traceId: 'x', userAgent: 'x', route: 'x', detail: 'x', reason: 'INTERNAL' } as const
+  log(requestEnded({ method: 'BREW', grpcStatus: 14, ...said }))
   log(connectionEnded())
   log.flush()
   const fields = new Set(lines.flatMap((line) => Object.keys(JSON.parse(line))))
@@ -53,7 +54,8 @@ test('docs/telemetry.md names every field of the access log and no other', () =>
 
 test('docs/telemetry.md names every attribute of a span and no other', async () => {
   await using rig = await startTracing()
-  const outcome = { status: 503, reason: 'UPSTREAM_CLOSED', ...onRule('r') } as const
+  const call = { isGrpc: true, grpcStatus: 14 }
+  const outcome = { status: 503, reason: 'UPSTREAM_CLOSED', ...call, ...onRule('r') } as const
   for (const direction of ['inbound', 'outbound'] as const) {
     const exchange = withFields(['traceparent', SAMPLED], { direction, ...outcome })
     exchange.facts.method = 'BREW'

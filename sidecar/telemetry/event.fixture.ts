@@ -18,6 +18,7 @@ export function requestEnded(overrides: Partial<RequestEnded> = {}): RequestEnde
     startedAt: 1_700_000_000_000,
     durationMs: 12.3456,
     status: 200,
+    grpcStatus: null,
     requestBytes: 0,
     responseBytes: 12,
     attempts: 1,

@@ -37,6 +37,9 @@ export function createExchange(overrides: Partial<Exchange> = {}): Exchange {
     service: 'shop/catalog',
     peer: WEB_IDENTITY,
     attempts: [],
+    version: '1.1',
+    isGrpc: false,
+    grpcStatus: null,
     facts: {
       method: 'GET',
       authority: 'catalog:8080',
@@ -75,6 +78,7 @@ export function createAttempt(overrides: Partial<Attempt> = {}): Attempt {
     upstream: STREAM,
     startedAt: 0,
     status: 200,
+    grpcStatus: null,
     span: null,
     isReused: false,
     ...overrides,

@@ -20,6 +20,7 @@ export const SERVER_LABELS = [
   'network_protocol_version',
   'error_type',
   'weft_reason',
+  'rpc_status_code',
 ] as const
 export const CLIENT_LABELS = [...SERVER_LABELS, 'server_address', 'server_port'] as const
 export const TCP_LABELS = [

@@ -53,6 +53,22 @@ test('a request that went out is counted by the service it called, with its trie
   expect(page.value('weft_retries_total', { weft_service: 'shop/catalog' })).toBe(2)
 })
 
+test.each([
+  { direction: 'inbound', grpcStatus: 5, name: 'NOT_FOUND', isError: false },
+  { direction: 'inbound', grpcStatus: 14, name: 'UNAVAILABLE', isError: true },
+  { direction: 'outbound', grpcStatus: 5, name: 'NOT_FOUND', isError: true },
+  { direction: 'outbound', grpcStatus: 0, name: 'OK', isError: false },
+  { direction: 'outbound', grpcStatus: 77, name: '_OTHER', isError: true },
+] as const)('$direction, a call that ended with $grpcStatus of gRPC is counted as $name', (given) => {
+  const { direction, grpcStatus, name, isError } = given
+  const metrics = createMetrics({ version: '1' })
+  metrics.sink(requestEnded({ direction, grpcStatus, version: '2' }))
+
+  const line = metrics.render().match(/^http_(?:server|client)_requests_total\{.*$/m)?.[0] ?? ''
+  expect(line).toContain(`rpc_status_code="${name}"`)
+  expect(line.includes(`error_type="${name}"`)).toBe(isError)
+})
+
 test('the histogram has the boundaries of OpenTelemetry, cumulative, and its sum and count are right', () => {
   const durations = [0, 5, 5.1, 30, 99, 1000, 10_000, 10_001]
   const page = samplesAfter(durations.map((durationMs) => requestEnded({ durationMs })))

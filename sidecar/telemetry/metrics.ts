@@ -4,6 +4,7 @@ import type { ConnectionEnded, RequestEnded, Sink } from '#flow/event.ts'
 import { createExposition, createHistogram, type Exposition, type Histogram, observeSeconds } from './exposition.ts'
 import { knownMethod } from './methods.ts'
 import { CLIENT_LABELS, METRICS, type Metric, SERVER_LABELS, TCP_LABELS } from './metric-table.ts'
+import { isRpcError, rpcStatus } from './rpc.ts'
 import { createFamily, type Family, type LabelValue, labelText, type SeriesBudget } from './series.ts'
 import { createServerNames, type ServerNames } from './server-names.ts'
 
@@ -112,19 +113,26 @@ function createRegistry(limit: number): Registry {
 function countRequest(registry: Registry, event: RequestEnded): void {
   const { scratch } = registry
   const isClient = event.direction === 'outbound'
-  const isError = event.status >= (isClient ? 400 : 500)
+  const call = rpcStatus(event.grpcStatus)
+  const isFailedCall = isRpcError(event.grpcStatus, event.direction)
+  const isError = isFailedCall || event.status >= (isClient ? 400 : 500)
   scratch[0] = event.service
   scratch[1] = event.peer
   scratch[2] = event.route
   scratch[3] = knownMethod(event.method)
   scratch[4] = event.status === 0 ? null : event.status
   scratch[5] = event.version
-  scratch[6] = isError ? (event.reason ?? event.status) : event.status === 0 ? (event.reason ?? '_OTHER') : null
+  scratch[6] = isError
+    ? (event.reason ?? (isFailedCall ? call : event.status))
+    : event.status === 0
+      ? (event.reason ?? '_OTHER')
+      : null
   scratch[7] = event.reason
+  scratch[8] = call
   if (isClient) {
     const server = registry.serverNames.of(event.service, event.destination)
-    scratch[8] = server.address
-    scratch[9] = server.port
+    scratch[9] = server.address
+    scratch[10] = server.port
   }
   const series = (isClient ? registry.client : registry.server).series(scratch)
   observeSeconds(series, event.durationMs / 1000)

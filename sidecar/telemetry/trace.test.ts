@@ -1,6 +1,7 @@
 import { type Attributes, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { expect, test } from 'vitest'
 import { fieldValue } from '#flow/fields.ts'
+import { grpcStatusName } from '#shared/grpc-status.ts'
 import { CATALOG_IDENTITY, createAttempt, createExchange, WEB_IDENTITY } from './exchange.fixture.ts'
 import { onRule, PARENT, runTries, SAMPLED, startTracing, TRACE, withFields } from './trace.fixture.ts'
 
@@ -106,6 +107,38 @@ test.each([
   expect(spans[0]?.status.code).toBe(isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET)
   expect(spans[0]?.attributes['error.type']).toBe(isError ? String(status) : undefined)
 })
+
+test.each([
+  { direction: 'inbound', grpcStatus: 5, isError: false },
+  { direction: 'inbound', grpcStatus: 14, isError: true },
+  { direction: 'outbound', grpcStatus: 5, isError: true },
+  { direction: 'outbound', grpcStatus: 0, isError: false },
+] as const)(
+  'a call of gRPC that ended with $grpcStatus is told as one, an error $direction: $isError',
+  async (given) => {
+    const { direction, grpcStatus, isError } = given
+    await using rig = await startTracing()
+    const exchange = createExchange({ direction, isGrpc: true, version: '2', grpcStatus })
+    const attempt = createAttempt({ grpcStatus })
+    if (direction === 'outbound') exchange.attempts.push(attempt)
+
+    rig.tracing[direction].onRequest?.(exchange)
+    rig.tracing[direction].onAttempt?.(exchange, attempt, [...exchange.request])
+    rig.tracing[direction].onAttemptEnd?.(exchange, attempt, null)
+    rig.tracing[direction].onEnd?.(exchange)
+
+    const name = grpcStatusName(grpcStatus)
+    const [span] = await rig.spans()
+    expect(span?.attributes).toMatchObject({
+      'rpc.system.name': 'grpc',
+      'rpc.method': 'items/7',
+      'rpc.status_code': name,
+      'http.response.status_code': 200,
+    })
+    expect(span?.attributes['error.type']).toBe(isError ? name : undefined)
+    expect(span?.status.code).toBe(isError ? SpanStatusCode.ERROR : SpanStatusCode.UNSET)
+  },
+)
 
 test('each try is a client span under what the application sent, and each endpoint sees its own try as the parent', async () => {
   await using rig = await startTracing()

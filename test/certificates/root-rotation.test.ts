@@ -82,7 +82,7 @@ test('a root is replaced with an overlap, and everybody can talk to everybody at
         from.originate(near, ID, 'weft/tcp', never),
         to.terminate(far as Socket, Buffer.alloc(0), never),
       ] as const
-      const [client] = await Promise.all(ends)
+      const [{ stream: client }] = await Promise.all(ends)
       client.destroy()
     }
   }

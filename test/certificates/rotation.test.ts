@@ -60,7 +60,7 @@ test('a stream outlives two renewals at both ends, and new ones open after each'
   const terminate = createTerminator({ identity: catalog.identity, trustDomain: 'weft.local' })
   const open = async () => {
     const [near, far] = duplexPair()
-    const [client, { stream: server, peer }] = await Promise.all([
+    const [{ stream: client }, { stream: server, peer }] = await Promise.all([
       originate(near, CATALOG, 'weft/tcp', never),
       terminate(far as Socket, Buffer.alloc(0), never),
     ])

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { MESH_TLS } from '#shared/identity/tls-settings.ts'
+import type { MeshAlpn } from '../../sidecar/secure/mesh-alpn.ts'
 import { type Pair, type PairOptions, portOf, startPair } from '../support/pair.ts'
 
 const toClose: { destroy(): void }[] = []
@@ -49,7 +50,7 @@ export function dial(port: number): Socket {
 }
 
 /** A peer that speaks the mesh's TLS with tools of its own. */
-export function dialAs({ chain, key, roots }: SvidIdentity, port: number, alpn: 'weft/http1' | 'weft/tcp'): Duplex {
+export function dialAs({ chain, key, roots }: SvidIdentity, port: number, alpn: MeshAlpn): Duplex {
   const pem = key.export({ type: 'pkcs8', format: 'pem' })
   const tls = { ...MESH_TLS, cert: chain, key: pem, ca: roots, ALPNProtocols: [alpn] }
   const socket = connectTls({ ...tls, port, host: '127.0.0.1', checkServerIdentity: () => undefined })

@@ -17,7 +17,7 @@ test.each(['dialling', 'accepting'] as const)(
         terminate(accepted, NOTHING, never).then(({ stream }) => {
           if (side === 'accepting') end(accepted, stream)
         }),
-        originate(dialled, CATALOG, 'weft/tcp', never).then((stream) => {
+        originate(dialled, CATALOG, 'weft/tcp', never).then(({ stream }) => {
           if (side === 'dialling') end(dialled, stream)
         }),
       ]

@@ -8,6 +8,7 @@ import { FlowError } from '#flow/error.ts'
 import type { Identity } from '#flow/identity.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { Watched } from '#shared/watch.ts'
+import type { MeshAlpn } from '../../sidecar/secure/mesh-alpn.ts'
 import { createOriginator, type Originator } from '../../sidecar/secure/originate.ts'
 import { SessionCache } from '../../sidecar/secure/session-cache.ts'
 import { createTerminator, type Terminated, type Terminator } from '../../sidecar/secure/terminate.ts'
@@ -69,7 +70,7 @@ export interface Sidecars {
   readonly client: Watched<Identity | undefined>
   readonly server: Watched<Identity | undefined>
   readonly sessions: SessionCache
-  joined(expected?: typeof CATALOG, alpn?: 'weft/http1' | 'weft/tcp'): Promise<Ends>
+  joined(expected?: typeof CATALOG, alpn?: MeshAlpn): Promise<Ends>
 }
 
 export interface Given {
@@ -95,7 +96,7 @@ export async function sidecars(given: Given = {}): Promise<Sidecars> {
       const socket = await wire.dial()
       const ending = wire.accepted().then((accepted) => terminate(accepted, NOTHING, never))
       ending.catch(() => {})
-      const secured = await originate(socket, expected, alpn, never)
+      const { stream: secured } = await originate(socket, expected, alpn, never)
       toClose.push(secured)
       return { client: secured, server: await ending }
     },

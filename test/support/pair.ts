@@ -4,7 +4,7 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import type { ConnectionEnded, RequestEnded } from '#flow/event.ts'
 import type { Endpoint } from '#flow/upstream.ts'
 import type { Address } from '#shared/address.ts'
-import { systemClock } from '#shared/clock.ts'
+import { type Clock, systemClock } from '#shared/clock.ts'
 import type { DestinationConfig, WorkloadConfig } from '#shared/decide/config.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { silentLog } from '#shared/log.ts'
@@ -26,7 +26,11 @@ export interface Pair extends AsyncDisposable {
   readonly endpoints: Watched<readonly Endpoint[]>
   readonly clientIdentity: Watched<SvidIdentity | undefined>
   readonly serverIdentity: Watched<SvidIdentity | undefined>
+  /** Of the first replica. */
   readonly events: { readonly client: Event[]; readonly server: Event[] }
+  readonly client: ReturnType<typeof createSidecar>
+  /** The first replica's. */
+  readonly server: ReturnType<typeof createSidecar>
   /** Issues further identities of this mesh. */
   readonly authority: TestAuthority
 }
@@ -41,33 +45,36 @@ export interface PairOptions {
   readonly workload?: Partial<WorkloadConfig>
   /** Ports of applications, one per endpoint; the first is also what inbound dials. */
   readonly application: number
+  /** Of further replicas, each with a sidecar of its own. */
+  readonly replicas?: readonly number[]
+  /** Told of the client's sidecar. */
+  readonly clock?: Clock
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
   const authority = await createTestAuthority()
-  const server = await startHalf({
-    identity: await authority.issue(SERVER_ID),
-    original: () => ({ host: '127.0.0.1', port: options.application }),
-    workload: workloadConfig({ ports: [], ...options.workload }),
-    direction: 'inbound',
-    destination: destinationConfig(),
-    endpoints: [],
-  })
-  const endpoint = {
-    address: { host: '127.0.0.1', port: server.port },
+  const ports = [options.application, ...(options.replicas ?? [])]
+  const servers = await Promise.all(ports.map((port) => startServer(authority, options, port)))
+  const [server] = servers as [Half]
+  const { id } = await authority.issue(SERVER_ID)
+  const endpoints = servers.map(({ port }, at) => ({
+    address: { host: '127.0.0.1', port },
     weight: 1,
-    identity: (await authority.issue(SERVER_ID)).id,
-    pod: 'catalog-0',
-  }
+    identity: id,
+    pod: `catalog-${at}`,
+  }))
   const client = await startHalf({
     identity: await authority.issue(CLIENT_ID),
     original: () => SERVICE,
     workload: workloadConfig(),
     direction: 'outbound',
     destination: destinationConfig({ protocol: 'detect', ...options.config }),
-    endpoints: [endpoint],
+    endpoints,
+    clock: options.clock ?? systemClock,
   })
   return {
+    client: client.sidecar,
+    server: server.sidecar,
     port: client.port,
     inboundPort: server.port,
     destination: client.destination,
@@ -79,10 +86,24 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     authority,
     async [Symbol.asyncDispose]() {
       client.close()
-      server.close()
+      for (const { close } of servers) close()
     },
   }
 }
+
+async function startServer(authority: TestAuthority, options: PairOptions, application: number): Promise<Half> {
+  return startHalf({
+    identity: await authority.issue(SERVER_ID),
+    original: () => ({ host: '127.0.0.1', port: application }),
+    workload: workloadConfig({ ports: [], ...options.workload }),
+    direction: 'inbound',
+    destination: destinationConfig(),
+    endpoints: [],
+    clock: systemClock,
+  })
+}
+
+type Half = Awaited<ReturnType<typeof startHalf>>
 
 interface HalfOptions {
   readonly identity: SvidIdentity
@@ -91,6 +112,7 @@ interface HalfOptions {
   readonly direction: 'inbound' | 'outbound'
   readonly destination: DestinationConfig
   readonly endpoints: readonly Endpoint[]
+  readonly clock: Clock
 }
 
 async function startHalf(options: HalfOptions) {
@@ -116,7 +138,7 @@ async function startHalf(options: HalfOptions) {
     tracing: { inbound: STEP, outbound: STEP },
     metrics: { setBreaker() {}, connectionOpened() {}, retryOverBudget() {} },
     emit: (event) => events.push(event),
-    clock: systemClock,
+    clock: options.clock,
     random: Math.random,
     log: silentLog,
   })
@@ -126,7 +148,7 @@ async function startHalf(options: HalfOptions) {
     listener.close()
     listener.destroy()
   }
-  return { port: listener.port, events, identity, workload, destination, endpoints, close }
+  return { port: listener.port, events, identity, workload, destination, endpoints, close, sidecar }
 }
 
 /** The port of a listening server. */

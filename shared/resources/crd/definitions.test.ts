@@ -72,7 +72,7 @@ test('what a pattern or a refinement of the schema refuses has a rule with the w
       message: 'want a duration above 0, such as 250ms, 10s or 1h30m',
     },
   ])
-  expect(rules.get('TrafficPolicy.spec')).toHaveLength(4)
+  expect(rules.get('TrafficPolicy.spec')).toHaveLength(5)
   expect(rules.get('TrafficPolicy.spec.targetRefs')).toHaveLength(1)
   expect(rules.get('MeshPolicy.spec.selector.matchLabels')).toHaveLength(2)
 })

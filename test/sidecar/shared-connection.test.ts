@@ -1,0 +1,156 @@
+// The one connection between two sidecars: it goes away without an error, and is fair to all that share it.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type Answerer, connectHttp2To, type Http2App, type Http2Client, startHttp2App } from '../support/http2.ts'
+import { CLIENT_ID, type Pair, type PairOptions, startPair } from '../support/pair.ts'
+
+const toClose: AsyncDisposable[] = []
+afterEach(async () => {
+  for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
+})
+
+async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
+  const each = await made
+  toClose.push(each)
+  return each
+}
+
+const http2App = (answer: Answerer, settings?: object): Promise<Http2App> => kept(startHttp2App(answer, settings))
+const pairFor = (options: PairOptions): Promise<Pair> => kept(startPair(options))
+const clientOf = ({ port }: Pair): Promise<Http2Client> => kept(connectHttp2To(port))
+
+async function http1App(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
+  const server = createServer(answer)
+  toClose.push({
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+/** Connections between the sidecars. */
+const shared = ({ client }: Pair) => client.upstreams.stats().shared
+
+describe('a connection between the sidecars that goes away', () => {
+  test('when the server drains, no request of a steady stream of them fails', async () => {
+    const app = await http1App((request, response) => response.end(request.url))
+    const pair = await pairFor({ application: app })
+    const statuses: number[] = []
+    const worker = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const response = await fetch(`http://127.0.0.1:${pair.port}/${i}`, { method: 'POST', body: 'x' })
+        await response.text()
+        statuses.push(response.status)
+        if (statuses.length === 100) pair.server.serving.inbound.closeAfterNext()
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, () => worker(50)))
+
+    expect(statuses).toEqual(Array(400).fill(200))
+    expect(shared(pair).opened).toBeGreaterThan(1)
+  })
+
+  test('a certificate that is renewed leaves what is in flight and serves what follows anew', async () => {
+    const open: ServerHttp2Stream[] = []
+    const app = await http2App((stream, headers) => {
+      if (headers[':path'] !== '/long') return stream.respond({ ':status': 200 }, { endStream: true })
+      stream.respond({ ':status': 200 })
+      open.push(stream)
+    })
+    const pair = await pairFor({ application: app.port })
+    const client = await clientOf(pair)
+    const long = client.request({ ':path': '/long' })
+    await client.request({ ':path': '/' })
+    pair.clientIdentity.set(await pair.authority.issue(CLIENT_ID))
+    expect(await client.request({ ':path': '/' })).toMatchObject({ status: 200 })
+    expect(shared(pair)).toMatchObject({ opened: 2, connections: 2 })
+    open[0]?.end('still here')
+
+    expect(await long).toMatchObject({ status: 200, body: 'still here' })
+  })
+
+  test('an endpoint that is gone ends what is in flight and gets nothing new', async () => {
+    const open: ServerHttp2Stream[] = []
+    const app = await http2App((stream) => {
+      stream.respond({ ':status': 200 })
+      open.push(stream)
+    })
+    const other = await http2App((stream) => stream.respond({ ':status': 204 }, { endStream: true }))
+    const pair = await pairFor({ application: app.port, replicas: [other.port] })
+    const [first, second] = pair.endpoints.current
+    if (first === undefined || second === undefined) throw new Error('want two endpoints')
+    pair.endpoints.set([first])
+    const client = await clientOf(pair)
+    const long = client.request({ ':path': '/long' })
+    await expect.poll(() => open.length).toBe(1)
+    pair.endpoints.set([second])
+    expect(await client.request({ ':path': '/' })).toMatchObject({ status: 204 })
+    open[0]?.end('still here')
+
+    expect(await long).toMatchObject({ body: 'still here' })
+  })
+})
+
+/** Sends so much for /much as it is let, and tells how much it has sent; anything else is answered at once. */
+function muchOf(sizeBytes: number): { readonly answer: Answerer; readonly sent: () => number } {
+  let sent = 0
+  const chunk = Buffer.alloc(64 * 1024)
+  const answer: Answerer = (stream, headers) => {
+    if (headers[':path'] !== '/much') return stream.respond({ ':status': 200 }, { endStream: true })
+    stream.respond({ ':status': 200 })
+    const more = (): void => {
+      while (sent < sizeBytes) {
+        sent += chunk.length
+        if (!stream.write(chunk)) return void stream.once('drain', more)
+      }
+      stream.end()
+    }
+    more()
+  }
+  return { answer, sent: () => sent }
+}
+
+describe('one connection is fair', () => {
+  test('an answer that nobody reads holds back nobody else, and stays with its sender', async () => {
+    const much = muchOf(100 * 1024 * 1024)
+    const app = await http2App(much.answer)
+    const pair = await pairFor({ application: app.port })
+    const reader = await clientOf(pair)
+    const client = await clientOf(pair)
+    const stalled = reader.session.request({ ':path': '/much' })
+    await new Promise((resolve) => stalled.once('response', resolve))
+    for (let i = 0; i < 200; i++) await client.request({ ':path': `/${i}` })
+
+    expect(much.sent()).toBeLessThan(8 * 1024 * 1024)
+    expect(shared(pair)).toMatchObject({ opened: 1 })
+    stalled.close()
+  })
+
+  test('while 64 MiB pass, requests beside them are answered one after another all the time', async () => {
+    const sizeBytes = 64 * 1024 * 1024
+    const app = await http2App(muchOf(sizeBytes).answer)
+    const pair = await pairFor({ application: app.port })
+    const [bulk, client] = [await clientOf(pair), await clientOf(pair)]
+    await client.request({ ':path': '/' })
+    let received = 0
+    const much = bulk.session.request({ ':path': '/much' })
+    const over = new Promise((resolve) => much.once('end', resolve))
+    const begun = new Promise((resolve) => much.once('data', resolve))
+    much.on('data', (chunk: Buffer) => {
+      received += chunk.length
+    })
+    await begun
+    let answered = 0
+    for (; answered < 10_000 && received < sizeBytes; answered++) await client.request({ ':path': '/' })
+    await over
+
+    expect(received).toBe(sizeBytes)
+    expect(answered).toBeGreaterThan(100)
+    expect(shared(pair)).toMatchObject({ opened: 1 })
+  })
+})
