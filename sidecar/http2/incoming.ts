@@ -147,7 +147,7 @@ export class Incoming implements FrameHandler {
     if (from === to) this.#meaning.count('empty')
     const size = this.#block.length + to - from
     if (++this.#blockFrames > CONTINUATION_LIMIT) throw flood('a head in more than 32 CONTINUATION frames')
-    if (size > BLOCK_LIMIT_BYTES) throw flood('a head beyond 64 KiB of HPACK')
+    if (size > BLOCK_LIMIT_BYTES) throw flood('a head beyond 80 KiB of HPACK')
     this.#block = Buffer.concat([this.#block, bytes.subarray(from, to)], size)
     if ((flags & END_HEADERS) === 0) return
     const block = this.#block

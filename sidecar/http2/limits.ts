@@ -3,8 +3,11 @@
 /** A field section decoded, each field with its name, value and 32 bytes as RFC 9113 section 6.5.2 counts: 60 KiB and 100 fields. */
 export const FIELD_LIMIT = 100
 export const SECTION_LIMIT_BYTES = 60 * 1024 + 32 * FIELD_LIMIT
+/** More of both from another sidecar: its application may have used the limit up, and the mesh adds fields of its own. */
+export const PEER_FIELDS = 16
+export const PEER_SECTION_BYTES = 16 * 1024
 /** The same as it comes, over all its frames; beyond it the connection ends, since the tables cannot be kept. */
-export const BLOCK_LIMIT_BYTES = 64 * 1024
+export const BLOCK_LIMIT_BYTES = 80 * 1024
 /** An honest sender fills a frame before it begins the next. */
 export const CONTINUATION_LIMIT = 32
 export const PATH_LIMIT_BYTES = 32 * 1024

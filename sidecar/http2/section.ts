@@ -4,7 +4,7 @@ import { consistsOf, METHOD, TARGET } from '#flow/characters.ts'
 import type { FaultCode } from '#flow/error.ts'
 import { type Fields, NEVER_INDEXED } from '#flow/stream.ts'
 import type { FieldSink } from './hpack/decode.ts'
-import { FIELD_LIMIT, PATH_LIMIT_BYTES, SECTION_LIMIT_BYTES } from './limits.ts'
+import { FIELD_LIMIT, PATH_LIMIT_BYTES, PEER_FIELDS, PEER_SECTION_BYTES, SECTION_LIMIT_BYTES } from './limits.ts'
 
 export type SectionKind = 'request' | 'response' | 'trailers'
 
@@ -29,6 +29,8 @@ export class Section implements FieldSink {
   method = ''
   status = 0
   sizeBytes = 0
+  readonly #fieldLimit: number
+  readonly #limitBytes: number
   #kind: SectionKind = 'request'
   #count = 0
   #hasRegular = false
@@ -39,6 +41,11 @@ export class Section implements FieldSink {
   #host: string | null = null
   #cookieAt = -1
   #secrets: string[] | null = null
+
+  constructor(isOfPeer = false) {
+    this.#fieldLimit = FIELD_LIMIT + (isOfPeer ? PEER_FIELDS : 0)
+    this.#limitBytes = SECTION_LIMIT_BYTES + (isOfPeer ? PEER_SECTION_BYTES : 0)
+  }
 
   begin(kind: SectionKind): void {
     this.#kind = kind
@@ -57,8 +64,8 @@ export class Section implements FieldSink {
   field(name: string, value: string, isSound: boolean, isNeverIndexed: boolean): void {
     this.sizeBytes += name.length + value.length + 32
     // What exceeds the limits is read for the tables' sake and not kept.
-    if (++this.#count > FIELD_LIMIT) return this.#refuse('more than 100 fields', 'HEADER_TOO_LARGE')
-    if (this.sizeBytes > SECTION_LIMIT_BYTES) return this.#refuse('a head beyond 60 KiB', 'HEADER_TOO_LARGE')
+    if (++this.#count > this.#fieldLimit) return this.#refuse('more than 100 fields', 'HEADER_TOO_LARGE')
+    if (this.sizeBytes > this.#limitBytes) return this.#refuse('a head beyond 60 KiB', 'HEADER_TOO_LARGE')
     if (!isSound) return this.#refuse('a forbidden character in a field')
     if (isNeverIndexed) this.#noteSecret(name)
     if (name.charCodeAt(0) === COLON) return this.#pseudo(name, value)

@@ -52,7 +52,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
   readonly windowBytes: number
   protected readonly clock: Clock
   protected readonly peerSettings = new PeerSettings()
-  protected readonly section = new Section()
+  protected readonly section: Section
   protected readonly streams = new Map<number, Stream>()
   protected readonly pings: Pings
   /** Nothing that comes is read any more. */
@@ -77,6 +77,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
     this.clock = clock
     this.windowBytes = options.windowBytes ?? STREAM_WINDOW_BYTES
     this.#isTrusted = options.trusted === true
+    this.section = new Section(this.#isTrusted)
     this.#abuse = new Abuse(clock)
     this.output = new Output(stream, () => this.onDrain())
     this.#window = new ConnectionWindow(this.output, options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES)

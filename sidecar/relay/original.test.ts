@@ -68,3 +68,10 @@ describe('a list that does not fit its message', () => {
     expect(takeOriginal([ORIGINAL, ''])).toBe('2')
   })
 })
+
+test('a message with names of more than 4 KiB goes without their case', () => {
+  const fields = Array.from({ length: 90 }, (_, i) => [`X-${'a'.repeat(60)}-${i}`, 'v']).flat()
+  tellOriginal(fields, '1.1')
+
+  expect(fields.slice(-2)).toEqual([ORIGINAL, '1.1'])
+})

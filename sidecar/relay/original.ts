@@ -29,8 +29,11 @@ function namesOf(fields: Fields): string {
     const name = fields[i] as string
     if (name.charCodeAt(0) !== COLON) names += names === '' ? name : `,${name}`
   }
-  return names
+  return names.length > LONGEST_NAMES ? '' : names
 }
+
+/** Beyond this a message goes without: no head may outgrow what a peer takes. */
+const LONGEST_NAMES = 4096
 
 const isLower = (name: string): boolean => name === name.toLowerCase()
 

@@ -177,6 +177,18 @@ describe('HTTP/1.1 at both ends', () => {
     expect(raw.join()).not.toMatch(/x-weft-original/i)
   })
 
+  test('a head as large as HTTP/1.1 may have passes, and costs no other request', async () => {
+    const app = await http1App((request, response) => response.end(`${request.rawHeaders.length / 2}`))
+    const pair = await pairFor({ application: app })
+    const many = Object.fromEntries(Array.from({ length: 96 }, (_, i) => [`X-Field-${i}`, 'v'.repeat(100)]))
+    const long = { 'X-Long': 'v'.repeat(15_000) }
+    const [one, two] = [await rawBody(pair, many), await rawBody(pair, long)]
+
+    expect(Number(one)).toBeGreaterThanOrEqual(97)
+    expect(Number(two)).toBeGreaterThanOrEqual(2)
+    expect(shared(pair)).toMatchObject({ opened: 1 })
+  })
+
   test('a body that waits for a 100 is asked for by the application', async () => {
     const app = await http1App((request, response) => request.pipe(response))
     const pair = await pairFor({ application: app })
@@ -247,6 +259,16 @@ describe('HTTP/1.1 at both ends', () => {
     expect(pair.client.upstreams.stats().backends).toMatchObject([{ connections: { opened: 1 } }])
   })
 })
+
+function rawBody(pair: Pair, headers: Record<string, string>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ port: pair.port, headers }, async (response) =>
+      resolve(Buffer.concat(await response.toArray()).toString()),
+    )
+    request.on('error', reject)
+    request.end()
+  })
+}
 
 /** Raw field names and values of the answer. */
 function rawAnswer(pair: Pair, headers: Record<string, string>): Promise<string[]> {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { WorkloadConfig } from '#shared/decide/config.ts'
 import { type Answerer, connectHttp2To, type Http2App, type Http2Client, startHttp2App } from '../support/http2.ts'
 import { CLIENT_ID, type Pair, type PairOptions, startPair } from '../support/pair.ts'
 
@@ -114,6 +115,29 @@ function muchOf(sizeBytes: number): { readonly answer: Answerer; readonly sent: 
   }
   return { answer, sent: () => sent }
 }
+
+describe('an endpoint that is this very pod', () => {
+  test('is reached in process, by requests of both versions on one connection', async () => {
+    const app = await http2App((stream) => stream.respond({ ':status': 204 }, { endStream: true }))
+    const ports = [{ port: app.port, protocol: 'http', httpVersion: '2', service: 'shop/web' } as const]
+    const pair = await pairFor({ application: app.port, podAddresses: ['127.0.0.1'] })
+    const [endpoint] = pair.endpoints.current
+    if (endpoint === undefined) throw new Error('no endpoint')
+    pair.clientWorkload.set({ ...pair.clientWorkload.current, ports } as WorkloadConfig)
+    pair.endpoints.set([{ ...endpoint, address: { host: '127.0.0.1', port: app.port } }])
+    const client = await clientOf(pair)
+
+    expect(await client.request({ ':path': '/' })).toMatchObject({ status: 204 })
+    expect((await fetch(`http://127.0.0.1:${pair.port}/`)).status).toBe(204)
+    expect(shared(pair)).toMatchObject({ opened: 1 })
+    expect(pair.events.server).toEqual([])
+    const inbound = pair.events.client.filter(({ direction }) => direction === 'inbound')
+    expect(inbound).toMatchObject([
+      { peer: CLIENT_ID, version: '2' },
+      { peer: CLIENT_ID, version: '1.1' },
+    ])
+  })
+})
 
 describe('one connection is fair', () => {
   test('an answer that nobody reads holds back nobody else, and stays with its sender', async () => {

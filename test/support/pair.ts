@@ -23,6 +23,7 @@ export interface Pair extends AsyncDisposable {
   readonly inboundPort: number
   readonly destination: Watched<DestinationConfig>
   readonly workload: Watched<WorkloadConfig | undefined>
+  readonly clientWorkload: Watched<WorkloadConfig | undefined>
   readonly endpoints: Watched<readonly Endpoint[]>
   readonly clientIdentity: Watched<SvidIdentity | undefined>
   readonly serverIdentity: Watched<SvidIdentity | undefined>
@@ -49,6 +50,8 @@ export interface PairOptions {
   readonly replicas?: readonly number[]
   /** Told of the client's sidecar. */
   readonly clock?: Clock
+  /** Of the client's pod: an endpoint there is itself. */
+  readonly podAddresses?: readonly string[]
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
@@ -71,6 +74,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     destination: destinationConfig({ protocol: 'detect', ...options.config }),
     endpoints,
     clock: options.clock ?? systemClock,
+    podAddresses: options.podAddresses ?? [],
   })
   return {
     client: client.sidecar,
@@ -80,6 +84,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     destination: client.destination,
     endpoints: client.endpoints,
     workload: server.workload,
+    clientWorkload: client.workload,
     clientIdentity: client.identity,
     serverIdentity: server.identity,
     events: { client: client.events, server: server.events },
@@ -100,6 +105,7 @@ async function startServer(authority: TestAuthority, options: PairOptions, appli
     destination: destinationConfig(),
     endpoints: [],
     clock: systemClock,
+    podAddresses: [],
   })
 }
 
@@ -113,6 +119,7 @@ interface HalfOptions {
   readonly destination: DestinationConfig
   readonly endpoints: readonly Endpoint[]
   readonly clock: Clock
+  readonly podAddresses: readonly string[]
 }
 
 async function startHalf(options: HalfOptions) {
@@ -123,7 +130,7 @@ async function startHalf(options: HalfOptions) {
   const endpoints = new Watched(options.endpoints)
   const known = { config: destination, endpoints: () => endpoints, dropped: AbortSignal.any([]) }
   const sidecar = createSidecar({
-    podAddresses: [],
+    podAddresses: options.podAddresses,
     meshRanges: [],
     trustDomain: TRUST_DOMAIN,
     ownPorts: [],
