@@ -44,6 +44,8 @@ const NOTHING = Buffer.alloc(0)
 
 export class Incoming implements FrameHandler {
   readonly #meaning: FrameMeaning
+  /** The HEADERS of the present block said so: h2spec, and RFC 7540, have it refused. */
+  dependsOnItself = false
   #hasSettings = false
   /** The stream whose header block is open; 0: none. */
   #blockId = 0
@@ -57,11 +59,6 @@ export class Incoming implements FrameHandler {
 
   get isInBlock(): boolean {
     return this.#blockId !== 0
-  }
-
-  /** The first frame was SETTINGS. */
-  get hasSettings(): boolean {
-    return this.#hasSettings
   }
 
   onDataStart(streamId: number, flags: number, length: number): void {
@@ -123,16 +120,13 @@ export class Incoming implements FrameHandler {
       to -= bytes[from++] as number
     }
     const hasPriority = (flags & HAS_PRIORITY) !== 0
-    const dependency = hasPriority && to - from >= 5 ? bytes.readUInt32BE(from) & 0x7fff_ffff : -1
+    this.dependsOnItself = hasPriority && to - from >= 5 && (bytes.readUInt32BE(from) & 0x7fff_ffff) === streamId
     if (hasPriority) from += 5
     if (from > to) throw protocolError('HEADERS shorter than what they announce')
     if (from === to) this.#meaning.count('empty')
     const end = (flags & END_STREAM) !== 0
     if ((flags & END_HEADERS) !== 0) this.#meaning.onBlock(streamId, end, bytes, from, to)
     else this.#beginBlock(streamId, end, bytes.subarray(from, to))
-    // Behind the block, which the tables need.
-    if (dependency === streamId)
-      this.#meaning.onStreamFault(streamId, PROTOCOL_ERROR, 'a stream that depends on itself')
   }
 
   #beginBlock(streamId: number, end: boolean, part: Buffer): void {

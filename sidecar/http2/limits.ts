@@ -13,11 +13,17 @@ export const CONTINUATION_LIMIT = 32
 export const PATH_LIMIT_BYTES = 32 * 1024
 /** Heads of 1xx answers to one request, summed: nothing holds their sender back. */
 export const INTERIM_LIMIT_BYTES = 1024 * 1024
-/** From the first byte of a head to its last; and to a client's preface and SETTINGS. */
+/** From the first byte of a head to its last. */
 export const HEAD_TIMEOUT_MS = 10_000
 export const SETTINGS_TIMEOUT_MS = 10_000
 /** For the PING that tells that a client knows of our GOAWAY. */
 export const DRAIN_ROUND_TRIP_MS = 5_000
+
+/**
+ * For a peer that asks and gives no window at all: a body of which nothing could ever be sent. A reader that stops later has taken
+ * its window, and is never hurried.
+ */
+export const STARVED_LIMIT_MS = 30_000
 
 /**
  * Of each stream, until its bytes are delivered. Odd on purpose: where it is a multiple of what the peer writes at a time, it is used up

@@ -11,8 +11,8 @@ export interface Sender {
   sendWindow: number
   /** In the ring. */
   isReady: boolean
-  /** Writes one frame of what waits, of at most `limit` bytes; returns its size. */
-  sendQueued(limit: number): number
+  /** Writes one frame of what waits, of at most `limit` bytes. */
+  sendQueued(limit: number): void
   readonly queuedBytes: number
 }
 

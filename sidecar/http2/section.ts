@@ -64,9 +64,9 @@ export class Section implements FieldSink {
   field(name: string, value: string, isSound: boolean, isNeverIndexed: boolean): void {
     this.sizeBytes += name.length + value.length + 32
     // What exceeds the limits is read for the tables' sake and not kept.
-    if (++this.#count > this.#fieldLimit) return this.#refuse('more than 100 fields', 'HEADER_TOO_LARGE')
-    if (this.sizeBytes > this.#limitBytes) return this.#refuse('a head beyond 60 KiB', 'HEADER_TOO_LARGE')
-    if (!isSound) return this.#refuse('a forbidden character in a field')
+    if (++this.#count > this.#fieldLimit) return this.refuse('more than 100 fields', 'HEADER_TOO_LARGE')
+    if (this.sizeBytes > this.#limitBytes) return this.refuse('a head beyond 60 KiB', 'HEADER_TOO_LARGE')
+    if (!isSound) return this.refuse('a forbidden character in a field')
     if (isNeverIndexed) this.#noteSecret(name)
     if (name.charCodeAt(0) === COLON) return this.#pseudo(name, value)
     this.#hasRegular = true
@@ -77,7 +77,7 @@ export class Section implements FieldSink {
   finish(): boolean {
     if (this.#kind === 'request') this.#finishRequest()
     else if (this.#kind === 'response') {
-      if (this.status === 0) this.#refuse('no :status')
+      if (this.status === 0) this.refuse('no :status')
       this.fields[0] = ':status'
       this.fields[1] = String(this.status)
     }
@@ -96,7 +96,7 @@ export class Section implements FieldSink {
     return fields
   }
 
-  #refuse(detail: string, code: FaultCode = 'BAD_REQUEST'): void {
+  refuse(detail: string, code: FaultCode = 'BAD_REQUEST'): void {
     if (this.fault !== null) return
     this.fault = detail
     this.code = code
@@ -110,49 +110,49 @@ export class Section implements FieldSink {
   // ---- pseudo-fields (section 8.3)
 
   #pseudo(name: string, value: string): void {
-    if (this.#hasRegular) return this.#refuse('a pseudo-field behind a field')
+    if (this.#hasRegular) return this.refuse('a pseudo-field behind a field')
     if (this.#kind === 'request') this.#requestPseudo(name, value)
     else if (this.#kind === 'response' && name === ':status') this.#noteStatus(value)
-    else this.#refuse('a pseudo-field that does not belong here')
+    else this.refuse('a pseudo-field that does not belong here')
   }
 
   #requestPseudo(name: string, value: string): void {
     switch (name) {
       case ':method':
-        if (this.method !== '' || value === '' || !consistsOf(value, METHOD)) this.#refuse('a bad :method')
+        if (this.method !== '' || value === '' || !consistsOf(value, METHOD)) this.refuse('a bad :method')
         this.method = value
         return
       case ':scheme':
-        if (this.#scheme !== '' || (value !== 'http' && value !== 'https')) this.#refuse('a bad :scheme')
+        if (this.#scheme !== '' || (value !== 'http' && value !== 'https')) this.refuse('a bad :scheme')
         this.#scheme = value
         return
       case ':authority':
-        if (this.#hasAuthority || !isAuthority(value)) this.#refuse('a bad :authority')
+        if (this.#hasAuthority || !isAuthority(value)) this.refuse('a bad :authority')
         this.#hasAuthority = true
         this.#authority = value
         return
       case ':path':
-        if (this.#path !== '' || value === '' || !consistsOf(value, TARGET)) this.#refuse('a bad :path')
+        if (this.#path !== '' || value === '' || !consistsOf(value, TARGET)) this.refuse('a bad :path')
         this.#path = value
         return
       default:
-        this.#refuse('a pseudo-field that does not belong here')
+        this.refuse('a pseudo-field that does not belong here')
     }
   }
 
   #noteStatus(value: string): void {
-    if (this.status !== 0 || !/^[1-9]\d\d$/.test(value)) this.#refuse('a bad :status')
-    else if (value === '101') this.#refuse('a 101, which HTTP/2 has not')
+    if (this.status !== 0 || !/^[1-9]\d\d$/.test(value)) this.refuse('a bad :status')
+    else if (value === '101') this.refuse('a 101, which HTTP/2 has not')
     this.status = Number(value)
   }
 
   #finishRequest(): void {
     const { method } = this
-    if (method === 'CONNECT') this.#refuse('CONNECT', 'CONNECT_REFUSED')
-    else if (method === '' || this.#scheme === '' || this.#path === '') this.#refuse('a pseudo-field is missing')
+    if (method === 'CONNECT') this.refuse('CONNECT', 'CONNECT_REFUSED')
+    else if (method === '' || this.#scheme === '' || this.#path === '') this.refuse('a pseudo-field is missing')
     else if (this.#path.charCodeAt(0) !== 0x2f && !(this.#path === '*' && method === 'OPTIONS'))
-      this.#refuse('a :path without a slash')
-    else if (this.#path.length > PATH_LIMIT_BYTES) this.#refuse('a :path beyond 32 KiB', 'URI_TOO_LONG')
+      this.refuse('a :path without a slash')
+    else if (this.#path.length > PATH_LIMIT_BYTES) this.refuse('a :path beyond 32 KiB', 'URI_TOO_LONG')
     this.#settleHost()
     const { fields } = this
     fields[0] = ':method'
@@ -169,9 +169,9 @@ export class Section implements FieldSink {
   #settleHost(): void {
     if (this.#host === null) return
     if (!this.#hasAuthority) {
-      if (!isAuthority(this.#host)) this.#refuse('a Host that is not a host and port')
+      if (!isAuthority(this.#host)) this.refuse('a Host that is not a host and port')
       this.#authority = this.#host
-    } else if (this.#host !== this.#authority) this.#refuse('a Host other than :authority')
+    } else if (this.#host !== this.#authority) this.refuse('a Host other than :authority')
   }
 
   // ---- fields
@@ -179,7 +179,7 @@ export class Section implements FieldSink {
   #isKept(name: string, value: string): boolean {
     switch (name.length) {
       case 2:
-        if (name === 'te' && (value !== 'trailers' || this.#kind === 'trailers')) this.#refuse('TE other than trailers')
+        if (name === 'te' && (value !== 'trailers' || this.#kind === 'trailers')) this.refuse('TE other than trailers')
         return true
       case 4:
         return name !== 'host' || this.#noteHost(value)
@@ -201,14 +201,14 @@ export class Section implements FieldSink {
 
   /** RFC 9113 section 8.2.2; and spellings that CGI and WSGI read as Content-Length and Transfer-Encoding. */
   #refuseOfHop(name: string): void {
-    if (OF_HOP.has(name)) this.#refuse('a field of HTTP/1.1 connections')
+    if (OF_HOP.has(name)) this.refuse('a field of HTTP/1.1 connections')
     else if (name === 'content_length' || name === 'transfer_encoding')
-      this.#refuse('a field that some servers read as framing')
+      this.refuse('a field that some servers read as framing')
   }
 
   #noteHost(value: string): boolean {
     if (this.#kind === 'response') return true
-    if (this.#kind === 'trailers' || this.#host !== null) this.#refuse('a Host that must not be')
+    if (this.#kind === 'trailers' || this.#host !== null) this.refuse('a Host that must not be')
     this.#host = value
     return false
   }
@@ -225,10 +225,10 @@ export class Section implements FieldSink {
   }
 
   #noteLength(value: string): boolean {
-    if (this.#kind === 'trailers') this.#refuse('a framing or routing field in the trailers')
-    else if (this.contentLength >= 0) this.#refuse('more than one Content-Length')
+    if (this.#kind === 'trailers') this.refuse('a framing or routing field in the trailers')
+    else if (this.contentLength >= 0) this.refuse('more than one Content-Length')
     else if (!/^\d{1,16}$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER)
-      this.#refuse('a Content-Length that is not a number')
+      this.refuse('a Content-Length that is not a number')
     else this.contentLength = Number(value)
     return true
   }

@@ -74,7 +74,6 @@ class ServerSession extends Session implements HttpServerConnection {
     this.begin(serverSettings(this.#streamLimit, this.windowBytes))
     if (this.#isDraining) this.#beginDrain()
     if (head !== null) this.#read(Buffer.from(head.buffer, head.byteOffset, head.length))
-    else this.#watchHead()
     if (!readDirectly(stream, (bytes) => this.#read(bytes))) stream.on('data', (chunk: Buffer) => this.#read(chunk))
     stream.on('end', () => this.onEnd())
     if (stream.readableEnded) return this.onEnd()
@@ -101,7 +100,7 @@ class ServerSession extends Session implements HttpServerConnection {
     return size
   }
 
-  /** Only a head has a time limit, and only one that has begun; the preface and SETTINGS count as one. */
+  /** Only a head has a time limit, and only one that has begun; the preface has that of our SETTINGS' acknowledgement. */
   #watchHead(): void {
     const isPartial = this.isHeadPartial && !this.isClosing
     if (isPartial === (this.#cancelHeadTimer !== null)) return

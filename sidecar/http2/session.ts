@@ -2,6 +2,7 @@
 // Invariants: a stream is in #streams exactly while !isOver; after isClosing nothing is read; every DATA byte is refunded to the
 // connection when it comes and to its stream when it was delivered.
 import type { Duplex } from 'node:stream'
+import { Deadlines } from '#flow/deadlines.ts'
 import type { FaultCode } from '#flow/error.ts'
 import { lingerThenDestroy } from '#flow/linger.ts'
 import type { ResetCode } from '#flow/stream.ts'
@@ -16,12 +17,14 @@ import { HpackDecoder, HpackError } from './hpack/decode.ts'
 import { HpackEncoder } from './hpack/encode.ts'
 import { type FrameMeaning, Incoming } from './incoming.ts'
 import { Pings } from './keepalive.ts'
-import { CONNECTION_WINDOW_BYTES, SETTINGS_TIMEOUT_MS, STREAM_WINDOW_BYTES } from './limits.ts'
+import { CONNECTION_WINDOW_BYTES, SETTINGS_TIMEOUT_MS, STARVED_LIMIT_MS, STREAM_WINDOW_BYTES } from './limits.ts'
 import { Output } from './output.ts'
 import {
   ACK,
   CANCEL,
+  ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
+  HEADERS,
   PROTOCOL_ERROR,
   REFUSED_STREAM,
   SETTINGS_TIMEOUT,
@@ -65,6 +68,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
   readonly #reader = new FrameReader(this.#incoming)
   readonly #decoder = new HpackDecoder()
   readonly #abuse: Abuse
+  readonly #starved: Deadlines<Stream>
   protected readonly resets = new ResetIds()
   /** Whose DATA is being read; null: nobody's. */
   #receiver: Stream | null = null
@@ -79,6 +83,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
     this.#isTrusted = options.trusted === true
     this.section = new Section(this.#isTrusted)
     this.#abuse = new Abuse(clock)
+    this.#starved = new Deadlines(STARVED_LIMIT_MS, clock, (starved) => this.#onStarvation(starved))
     this.output = new Output(stream, () => this.onDrain())
     this.#window = new ConnectionWindow(this.output, options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES)
     this.scheduler = new Scheduler(this.output)
@@ -136,9 +141,9 @@ export abstract class Session implements FrameMeaning, StreamOwner {
     }
   }
 
-  /** A head has begun and is not complete; or the peer's SETTINGS have not come. */
+  /** A head has begun and is not complete. */
   protected get isHeadPartial(): boolean {
-    return this.#incoming.isInBlock || this.#reader.partialType === 1 || !this.#incoming.hasSettings
+    return this.#incoming.isInBlock || this.#reader.partialType === HEADERS
   }
 
   protected decode(kind: SectionKind, bytes: Buffer, from: number, to: number): boolean {
@@ -149,6 +154,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
       if (!(error instanceof HpackError)) throw error
       throw compressionError(error)
     }
+    if (this.#incoming.dependsOnItself) this.section.refuse('a stream that depends on itself')
     return this.section.finish()
   }
 
@@ -192,7 +198,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
   /** Section 5.1: what was under way when we reset is ignored; anything else on a closed stream is an error. */
   #onFrameForNobody(streamId: number): void {
     if (this.isIdleId(streamId)) throw protocolError('a frame on a stream that was never opened')
-    if (!this.resets.has(streamId)) throw new ConnectionFault(STREAM_CLOSED, 'DATA on a stream that is over')
+    if (!this.resets.has(streamId)) this.onStreamFault(streamId, STREAM_CLOSED, 'DATA on a stream that is over')
   }
 
   onDataPiece(bytes: Buffer, from: number, to: number, end: boolean): void {
@@ -232,6 +238,8 @@ export abstract class Session implements FrameMeaning, StreamOwner {
   }
 
   onStreamFault(streamId: number, error: number, detail: string): void {
+    // Section 6.4: there is no RST_STREAM for what was never opened.
+    if (this.isIdleId(streamId)) throw new ConnectionFault(error, detail)
     this.onRefusal('BAD_REQUEST', detail)
     this.resetStream(streamId, error)
     const stream = this.streams.get(streamId)
@@ -297,6 +305,19 @@ export abstract class Session implements FrameMeaning, StreamOwner {
     this.onStreamGone()
   }
 
+  onStarved(stream: Stream, isStarved: boolean): void {
+    if (isStarved) this.#starved.start(stream)
+    else this.#starved.stop(stream)
+  }
+
+  #onStarvation(stream: Stream): void {
+    this.onRefusal('HTTP2_FLOOD', 'no window for a body in 30 seconds')
+    this.resetStream(stream.id, ENHANCE_YOUR_CALM)
+    this.forget(stream)
+    stream.events.onReset('timeout')
+    this.onStreamGone()
+  }
+
   giveUp(stream: Stream, error: number): void {
     if (stream.id !== 0) this.resetStream(stream.id, error)
     this.forget(stream)
@@ -310,6 +331,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
 
   protected forget(stream: Stream): void {
     this.streams.delete(stream.id)
+    if (this.#starved.size > 0) this.#starved.stop(stream)
     stream.dispose()
   }
 
@@ -345,6 +367,7 @@ export abstract class Session implements FrameMeaning, StreamOwner {
 
   #stopTimers(): void {
     this.pings.stop()
+    this.#starved.clear()
     this.#cancelSettingsTimer?.()
     this.#cancelThrottle?.()
     this.#cancelThrottle = null

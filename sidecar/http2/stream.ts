@@ -1,5 +1,5 @@
 // One request and its answer on a connection, seen from either end: what is sent and waits for window, what came and is refunded.
-// Invariants: #chunks is empty while #queuedBytes is 0; nothing is written after isSent; no event after isOver.
+// Invariants: nothing is written after isSent; no event after isOver.
 import { Unsendable } from '#flow/error.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { writeFields } from './field-block.ts'
@@ -9,6 +9,7 @@ import { QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
 import type { Output } from './output.ts'
 import { CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from './protocol.ts'
 import type { Scheduler, Sender } from './scheduler.ts'
+import { SendQueue } from './send-queue.ts'
 
 export interface StreamOwner {
   readonly output: Output
@@ -18,6 +19,8 @@ export interface StreamOwner {
   readonly windowBytes: number
   /** Both directions are complete. */
   onComplete(stream: Stream): void
+  /** Its body began and not a byte could be sent for want of window; or, with false, at last one was. */
+  onStarved(stream: Stream, isStarved: boolean): void
   /** We give it up: the peer is told, and no event follows. */
   giveUp(stream: Stream, error: number): void
 }
@@ -39,7 +42,6 @@ export abstract class Stream implements HttpStream, Sender {
   events: StreamEvents = SILENT
   sendWindow: number
   isReady = false
-  queuedBytes = 0
   /** Our final head has gone. */
   hasSentHead = false
   /** Our END_STREAM has gone. */
@@ -55,9 +57,10 @@ export abstract class Stream implements HttpStream, Sender {
   /** Of the Content-Length, still to come; -1: none was said. */
   bodyLeft = -1
   protected readonly owner: StreamOwner
-  readonly #chunks: Buffer[] = []
-  /** In the first of #chunks. */
-  #chunkAt = 0
+  readonly #queue = new SendQueue()
+  /** Nothing of a body could be sent yet. */
+  #isStarved = false
+  #hasSentBody = false
   /** Behind what is queued: nothing, the end, or trailers and the end. */
   #endsWith: 'data' | Fields | null = null
   #wasFull = false
@@ -87,17 +90,21 @@ export abstract class Stream implements HttpStream, Sender {
 
   sendData(bytes: Uint8Array, from: number, to: number, end: boolean): boolean {
     if (this.isOver || this.isSent || !this.hasSentHead || this.#endsWith !== null) return true
-    let at = from
-    if (this.queuedBytes === 0) {
-      if (from < to) at = this.owner.scheduler.sendNow(this, bytes, from, to, end)
-      else if (end) this.owner.scheduler.write(this, NOTHING, 0, 0, true)
-      if (at === to && end) this.#endSending()
-    }
+    const at = this.queuedBytes === 0 ? this.#sendNow(bytes, from, to, end) : from
     if (at < to) this.#enqueue(bytes, at, to)
     if (end && !this.isSent) this.#endsWith = 'data'
     if (this.queuedBytes <= QUEUE_FULL_BYTES) return true
     this.#wasFull = true
     return false
+  }
+
+  #sendNow(bytes: Uint8Array, from: number, to: number, end: boolean): number {
+    let at = from
+    if (from < to) at = this.owner.scheduler.sendNow(this, bytes, from, to, end)
+    else if (end) this.owner.scheduler.write(this, NOTHING, 0, 0, true)
+    if (at > from) this.#hasSentBody = true
+    if (at === to && end) this.#endSending()
+    return at
   }
 
   sendTrailers(fields: Fields): void {
@@ -121,30 +128,32 @@ export abstract class Stream implements HttpStream, Sender {
     }
   }
 
-  #enqueue(bytes: Uint8Array, from: number, to: number): void {
-    this.#chunks.push(Buffer.from(bytes.subarray(from, to)))
-    this.queuedBytes += to - from
-    this.owner.scheduler.add(this)
+  get queuedBytes(): number {
+    return this.#queue.sizeBytes
   }
 
-  sendQueued(limit: number): number {
-    const chunk = this.#chunks[0] as Buffer
-    const from = this.#chunkAt
-    const to = Math.min(chunk.length, from + limit)
-    this.queuedBytes -= to - from
-    const isLast = this.queuedBytes === 0
-    this.owner.scheduler.write(this, chunk, from, to, isLast && this.#endsWith === 'data')
-    this.#chunkAt = to
-    if (to === chunk.length) {
-      this.#chunks.shift()
-      this.#chunkAt = 0
+  #enqueue(bytes: Uint8Array, from: number, to: number): void {
+    this.#queue.push(bytes, from, to)
+    this.owner.scheduler.add(this)
+    if (this.#hasSentBody || this.#isStarved || this.sendWindow > 0) return
+    this.#isStarved = true
+    this.owner.onStarved(this, true)
+  }
+
+  sendQueued(limit: number): void {
+    this.#queue.take(limit, (bytes, from, to) => {
+      this.owner.scheduler.write(this, bytes, from, to, this.queuedBytes === 0 && this.#endsWith === 'data')
+    })
+    this.#hasSentBody = true
+    if (this.#isStarved) {
+      this.#isStarved = false
+      this.owner.onStarved(this, false)
     }
-    if (isLast) this.#onQueueSent()
+    if (this.queuedBytes === 0) this.#onQueueSent()
     if (this.#wasFull && this.queuedBytes <= QUEUE_DRAINED_BYTES && !this.isSent) {
       this.#wasFull = false
       this.events.onDrain()
     }
-    return to - from
   }
 
   #onQueueSent(): void {
@@ -189,7 +198,7 @@ export abstract class Stream implements HttpStream, Sender {
   /** The connection has forgotten it. */
   dispose(): void {
     this.isOver = true
-    this.#chunks.length = this.queuedBytes = this.#chunkAt = 0
+    this.#queue.clear()
     this.#endsWith = null
   }
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { plant, ROOT } from './plant.ts'
 
-const STEPS = ['accept', 'detect', 'secure', 'route', 'policy', 'balance', 'connect', 'relay', 'http1'].concat(
+const STEPS = ['accept', 'detect', 'secure', 'route', 'policy', 'balance', 'connect', 'relay', 'http1', 'http2'].concat(
   'telemetry',
   'discover',
   'admin',

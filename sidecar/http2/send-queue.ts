@@ -1,0 +1,57 @@
+// Bytes that wait for a window. Small pieces are gathered: a body that comes byte by byte takes no more than its size.
+
+const BLOCK_BYTES = 16 * 1024
+/** A piece of this size is worth a block of its own. */
+const ALONE_BYTES = 8 * 1024
+
+export class SendQueue {
+  sizeBytes = 0
+  /** The bytes of the first block; #at and #ends say which of them wait. */
+  readonly #blocks: Buffer[] = []
+  /** Where the bytes of each block end. */
+  readonly #ends: number[] = []
+  /** In the first block. */
+  #at = 0
+
+  /** The bytes are copied. */
+  push(bytes: Uint8Array, from: number, to: number): void {
+    this.sizeBytes += to - from
+    let at = from
+    const last = this.#blocks.length - 1
+    if (last >= 0) at = this.#fill(last, bytes, from, to)
+    if (at === to) return
+    const block = Buffer.allocUnsafe(to - at >= ALONE_BYTES ? to - at : BLOCK_BYTES)
+    block.set(bytes.subarray(at, to))
+    this.#blocks.push(block)
+    this.#ends.push(to - at)
+  }
+
+  #fill(index: number, bytes: Uint8Array, from: number, to: number): number {
+    const block = this.#blocks[index] as Buffer
+    const end = this.#ends[index] as number
+    const size = Math.min(block.length - end, to - from)
+    if (size > 0) block.set(bytes.subarray(from, from + size), end)
+    this.#ends[index] = end + size
+    return from + size
+  }
+
+  /** Takes up to `limit` bytes, given as a range that is valid during the call. */
+  take(limit: number, use: (bytes: Buffer, from: number, to: number) => void): void {
+    const block = this.#blocks[0] as Buffer
+    const end = this.#ends[0] as number
+    const from = this.#at
+    const to = Math.min(end, from + limit)
+    this.sizeBytes -= to - from
+    this.#at = to
+    if (to === end) {
+      this.#blocks.shift()
+      this.#ends.shift()
+      this.#at = 0
+    }
+    use(block, from, to)
+  }
+
+  clear(): void {
+    this.#blocks.length = this.#ends.length = this.sizeBytes = this.#at = 0
+  }
+}
