@@ -19,7 +19,9 @@ let world: World
 
 beforeAll(async () => {
   const image = await loadJaeger()
-  world = await createWorld('-f', 'charts/weft/values-demo.yaml', '--set', `demo.jaeger.image=${image}`)
+  // The shop comes with the world, in a namespace of its own.
+  const values = ['--set', `demo.jaeger.image=${image}`, '--set', 'demo.shop.enabled=false']
+  world = await createWorld('-f', 'charts/weft/values-demo.yaml', ...values)
 })
 afterAll(() => world?.[Symbol.asyncDispose]())
 
