@@ -49,9 +49,11 @@ test('probes of applications pass under Strict, asked by the sidecar', async () 
 test('probes by HTTP, HTTPS, TCP, gRPC and exec pass under Strict, and fail when the application says so', async () => {
   await apply(world.inside, [probed(await selfSigned())])
   await untilReady(world.inside)
-  const log = await kubectl('-n', world.inside, 'logs', 'deploy/probed', '-c', 'app')
   const kinds = ['http /up?x=1 yes', 'https /secure', 'tcp', 'grpc /grpc.health.v1.Health/Check shop']
-  expect(log.trim().split('\n').sort()).toEqual(kinds.map((kind) => `asked by ${kind}`).sort())
+  const log = () => kubectl('-n', world.inside, 'logs', 'deploy/probed', '-c', 'app')
+  // Liveness is asked for the first time when the pod may be ready already.
+  await until('each kind was asked', async () => (await log()).trim().split('\n').length >= kinds.length)
+  expect((await log()).trim().split('\n').sort()).toEqual(kinds.map((kind) => `asked by ${kind}`).sort())
 
   const isReadyNow = async () => (await podsOf(world.inside, 'app=probed')).every(isReady)
   const turn = ['node', '-e', 'process.kill(1, "SIGUSR2")']
