@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import { CLUSTER_ROLES } from '#shared/kube/installation.ts'
-import { PODS } from '#shared/kube/objects.ts'
+import { CLUSTER_ROLES, CONFIG_MAPS, NAMESPACES, PODS } from '#shared/kube/objects.ts'
 import { Watched } from '#shared/watch.ts'
 import { logInto } from '../test/support/certs.ts'
 import { type FakeApiServer, startFakeApiServer } from '../test/support/fake-api-server.ts'
 import { type Authority, makeRoot, readAuthority } from './authority.ts'
 import { type BundlePublisher, publishBundle } from './bundle-config-maps.ts'
-import { CONFIG_MAPS, NAMESPACES } from './kube-kinds.ts'
 import { hasSidecars, type Namespaces, watchNamespaces } from './namespaces.ts'
 
 const clock = new ManualClock()

@@ -5,11 +5,10 @@ import { MANAGED_BY, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isNotFound } from '#shared/kube/error.ts'
 import { createOwners, type OwnerReference, type Owners } from '#shared/kube/installation.ts'
-import type { ObjectName } from '#shared/kube/objects.ts'
+import { CONFIG_MAPS, type ObjectName } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { Authority } from './authority.ts'
-import { CONFIG_MAPS } from './kube-kinds.ts'
 
 export interface BundlePublisherOptions {
   readonly client: Pick<KubeClient, 'apply' | 'get' | 'remove'>

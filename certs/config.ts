@@ -1,21 +1,18 @@
 // Every setting of certs with default and unit. main.ts hands in process.env, nobody else reads that.
-import { type Address, parseAddress } from '#shared/address.ts'
-import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
-import { flag, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
 
-const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
-  variable,
-  fallback,
-  want: 'addresses with ports parted by commas, such as 10.77.0.1:15012,[fd77::1]:15012',
-  about,
-  parse(text) {
-    try {
-      return text === '' ? [] : text.split(',').map((part) => parseAddress(part.trim()))
-    } catch {
-      return undefined
-    }
-  },
-})
+import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
+import { API_SERVER_SETTINGS } from '#shared/kube/connect.ts'
+import {
+  addresses,
+  flag,
+  LOG_LEVEL,
+  milliseconds,
+  oneOf,
+  readSettings,
+  type Setting,
+  type SettingsOf,
+  text,
+} from '#shared/settings.ts'
 
 const SHORTEST_LIFETIME_MS = 30_000
 const anyDuration = milliseconds('WEFT_SVID_LIFETIME', '24h', 'How long a certificate is good.')
@@ -66,11 +63,10 @@ export const SETTINGS = {
   ),
   tokenAudience: text('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE, 'kubernetes: the audience that a token must be for.'),
   kubeconfig: text('WEFT_KUBECONFIG', '', 'kubernetes: a kubeconfig; empty: the service account of this pod.'),
-  kubeHost: text('KUBERNETES_SERVICE_HOST', '', 'kubernetes: the API server; the kubelet sets it.'),
-  kubePort: text('KUBERNETES_SERVICE_PORT', '443', 'kubernetes: its port; the kubelet sets it.'),
+  ...API_SERVER_SETTINGS,
   svidLifetimeMs,
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long calls may still run after SIGTERM.'),
-  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
+  logLevel: LOG_LEVEL,
 }
 
 export type CertsConfig = SettingsOf<typeof SETTINGS>

@@ -2,11 +2,10 @@
 import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { createInformer, hasSynced } from '#shared/kube/informer.ts'
-import { type KubeObject, PODS, pathOf } from '#shared/kube/objects.ts'
+import { type KubeObject, NAMESPACES, PODS, pathOf } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { INJECT_LABEL, STATUS_ANNOTATION } from '#shared/pod/names.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
-import { NAMESPACES } from './kube-kinds.ts'
 
 export interface NamespacesOptions {
   readonly client: Pick<KubeClient, 'list' | 'watch' | 'send'>

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '#shared/clock.ts'
 import { createKubeClient } from '#shared/kube/client.ts'
-import { inCluster, type KubeConnection, readKubeconfig } from '#shared/kube/config.ts'
+import { connectionOf } from '#shared/kube/connect.ts'
 import { createOwners } from '#shared/kube/installation.ts'
 import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
@@ -53,7 +53,7 @@ async function openMachine(config: Omit<CertsConfig, 'logLevel'>, { clock, log }
 
 async function openKubernetes(config: Omit<CertsConfig, 'logLevel'>, parts: PlatformParts): Promise<Platform> {
   const { clock } = parts
-  const connection = await connectionOf(config)
+  const connection = await connectionOf(config, 'WEFT_KUBECONFIG')
   const client = createKubeClient({ connection, clock, userAgent: 'weft-certs', timeoutMs: API_LIMIT_MS })
   const { systemNamespace: own, trustDomain, tokenAudience: audience } = config
   const closers: (() => void)[] = [client.close]
@@ -88,10 +88,4 @@ async function openKubernetes(config: Omit<CertsConfig, 'logLevel'>, parts: Plat
       for (const close of closers) close()
     },
   }
-}
-
-function connectionOf({ kubeconfig, kubeHost, kubePort }: Omit<CertsConfig, 'logLevel'>): Promise<KubeConnection> {
-  if (kubeconfig !== '') return readKubeconfig(kubeconfig)
-  if (kubeHost !== '') return Promise.resolve(inCluster(kubeHost, kubePort))
-  return Promise.reject(new Error('WEFT_ATTEST=kubernetes outside of a pod: name a kubeconfig in WEFT_KUBECONFIG'))
 }

@@ -5,11 +5,10 @@ import { MANAGED_BY, TRUST_BUNDLE } from '#shared/identity/kubernetes.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict, isNotFound } from '#shared/kube/error.ts'
 import type { Owners } from '#shared/kube/installation.ts'
-import type { KubeObject, ObjectName } from '#shared/kube/objects.ts'
+import { CONFIG_MAPS, type KubeObject, type ObjectName, SECRETS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
 import { type Authority, makeRoot, readAuthority } from './authority.ts'
-import { CONFIG_MAPS, SECRETS } from './kube-kinds.ts'
 
 export interface RootSecretOptions {
   readonly client: Pick<KubeClient, 'get' | 'create'>

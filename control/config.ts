@@ -1,22 +1,18 @@
 // Every setting of control with default and unit. main.ts hands in process.env, nobody else reads that.
-import { type Address, parseAddress } from '#shared/address.ts'
+import { API_SERVER_SETTINGS } from '#shared/kube/connect.ts'
 import { MESH_NAMESPACE } from '#shared/resources/mesh-policy.ts'
-import { flag, list, milliseconds, oneOf, readSettings, type Setting, type SettingsOf, text } from '#shared/settings.ts'
+import {
+  addresses,
+  flag,
+  LOG_LEVEL,
+  list,
+  milliseconds,
+  oneOf,
+  readSettings,
+  type SettingsOf,
+  text,
+} from '#shared/settings.ts'
 import { CERTIFICATE_SETTINGS } from '#shared/webhook/open-certificate.ts'
-
-const addresses = (variable: string, fallback: string, about: string): Setting<readonly Address[]> => ({
-  variable,
-  fallback,
-  want: 'addresses with ports parted by commas, such as 10.77.0.1:15010,[fd77::1]:15010',
-  about,
-  parse(value) {
-    try {
-      return value === '' ? [] : value.split(',').map((part) => parseAddress(part.trim()))
-    } catch {
-      return undefined
-    }
-  },
-})
 
 export const SETTINGS = {
   source: oneOf('files', 'kubernetes')('WEFT_SOURCE', 'files', 'Where the configuration of the mesh comes from.'),
@@ -25,8 +21,7 @@ export const SETTINGS = {
     '',
     'A kubeconfig, whose current context is taken; empty: the service account of this pod. Only with `WEFT_SOURCE=kubernetes`, as all settings down to `WEFT_POD_NAME`.',
   ),
-  apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
-  apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
+  ...API_SERVER_SETTINGS,
   systemNamespace: text(
     'WEFT_SYSTEM_NAMESPACE',
     MESH_NAMESPACE,
@@ -78,7 +73,7 @@ export const SETTINGS = {
     '0s',
     'How long sidecars get at SIGTERM to go to another replica, spread over that time.',
   ),
-  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
+  logLevel: LOG_LEVEL,
 }
 
 export type ControlConfig = SettingsOf<typeof SETTINGS>

@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import { inCluster, type KubeConnection, readKubeconfig } from '#shared/kube/config.ts'
+import { connectionOf } from '#shared/kube/connect.ts'
 import type { Problem } from '#shared/resources/problem.ts'
 import type { Watch } from '#shared/watch.ts'
 import { openCertificate } from '#shared/webhook/open-certificate.ts'
@@ -55,7 +55,7 @@ function openFiles(config: ControlConfig, parts: ControlParts): Source {
 }
 
 async function openKubernetes(config: ControlConfig, parts: ControlParts): Promise<Source> {
-  const connection = await connectionOf(config)
+  const connection = await connectionOf(config, 'KUBECONFIG')
   const client: KubeClient = createKubeClient({ connection, clock: parts.clock, userAgent: 'weft-control' })
   const { trustDomain, systemNamespace, controlService } = config
   const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService })
@@ -90,12 +90,6 @@ function validate(config: ControlConfig, parts: ControlParts, { model }: Kuberne
   const certificate = { ...parts, config, client, service, validating: [webhookConfiguration] }
   const openOne = () => openCertificate(certificate)
   return startValidation({ ...parts, ...config, model, ownNamespace, openCertificate: openOne }).close
-}
-
-async function connectionOf({ kubeconfig, apiHost, apiPort }: ControlConfig): Promise<KubeConnection> {
-  if (kubeconfig !== '') return readKubeconfig(kubeconfig)
-  if (apiHost !== '') return inCluster(apiHost, apiPort)
-  throw new Error('WEFT_SOURCE=kubernetes: neither KUBECONFIG nor KUBERNETES_SERVICE_HOST says where the API server is')
 }
 
 /** Objects of a cluster are its API server's. */

@@ -1,6 +1,17 @@
 // Every setting of the injector with default and unit. main.ts hands in process.env, nobody else reads that.
+import { API_SERVER_SETTINGS } from '#shared/kube/connect.ts'
 import { type InjectionSettings, USUAL_SETTINGS } from '#shared/pod/template.ts'
-import { count, list, milliseconds, oneOf, port, readSettings, type SettingsOf, text } from '#shared/settings.ts'
+import {
+  count,
+  LOG_LEVEL,
+  list,
+  milliseconds,
+  oneOf,
+  port,
+  readSettings,
+  type SettingsOf,
+  text,
+} from '#shared/settings.ts'
 import { CERTIFICATE_SETTINGS } from '#shared/webhook/open-certificate.ts'
 
 export const SETTINGS = {
@@ -41,9 +52,8 @@ export const SETTINGS = {
   maxConcurrent: count('WEFT_MAX_CONCURRENT', '64', 'Reviews at a time; what comes above is told to come again.'),
   requestTimeoutMs: milliseconds('WEFT_REQUEST_TIMEOUT', '4s', 'How long a review may take: below timeoutSeconds: 5.'),
   drainTimeoutMs: milliseconds('WEFT_DRAIN_TIMEOUT', '5s', 'How long reviews may still run when it closes.'),
-  apiHost: text('KUBERNETES_SERVICE_HOST', '', 'Where the API server is; the kubelet sets it.'),
-  apiPort: text('KUBERNETES_SERVICE_PORT', '443', 'Its port; the kubelet sets it.'),
-  logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
+  ...API_SERVER_SETTINGS,
+  logLevel: LOG_LEVEL,
 }
 
 export type InjectorConfig = SettingsOf<typeof SETTINGS>

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
-import type { KubeKind } from '#shared/kube/objects.ts'
+import { EVENTS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import type { Refusal, Reporter } from './admit.ts'
 
@@ -12,8 +12,6 @@ export interface EventReporterOptions {
   readonly clock: Clock
   readonly log: Log
 }
-
-const EVENTS: KubeKind = { group: '', version: 'v1', plural: 'events', kind: 'Event', isNamespaced: true }
 
 const AGAIN_MS = 10 * 60 * 1000
 /** What is told at a time, and remembered: a storm of refusals must not become one of Events. */

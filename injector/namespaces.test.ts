@@ -1,13 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import type { KubeKind } from '#shared/kube/objects.ts'
+import { NAMESPACES } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { type FakeApiServer, startFakeApiServer } from '../test/support/fake-api-server.ts'
 import type { Namespaces } from './admit.ts'
 import { createNamespaces } from './namespaces.ts'
 
-const NAMESPACES: KubeKind = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', isNamespaced: false }
 const ENABLED = { 'weft.dev/inject': 'enabled' }
 
 let api: FakeApiServer

@@ -3,7 +3,7 @@
 // not lose the sidecars of its first pods to an older no.
 import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
-import type { KubeKind } from '#shared/kube/objects.ts'
+import { NAMESPACES } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import type { TextMap } from '#shared/pod/kubernetes-pod.ts'
 import { INJECT_LABEL } from '#shared/pod/names.ts'
@@ -16,7 +16,6 @@ export interface NamespacesOptions {
   readonly log: Log
 }
 
-const NAMESPACES: KubeKind = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', isNamespaced: false }
 const KEEP_MS = 10_000
 const MOST_KEPT = 1000
 

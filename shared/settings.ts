@@ -1,4 +1,5 @@
 // Settings from the environment: declared once with default and unit, read once, every mistake reported together.
+import { type Address, parseAddress } from './address.ts'
 
 export interface Setting<T> {
   readonly variable: string
@@ -25,6 +26,14 @@ export function parseDuration(text: string): number | undefined {
   return total
 }
 
+function parseAddresses(text: string): readonly Address[] | undefined {
+  try {
+    return text === '' ? [] : text.split(',').map((part) => parseAddress(part.trim()))
+  } catch {
+    return undefined
+  }
+}
+
 export const text = setting('text', (value: string) => value)
 export const port = setting('a port, 1 to 65535', (value) =>
   /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65535 ? Number(value) : undefined,
@@ -37,8 +46,22 @@ export const flag = setting('true or false', (value) =>
 export const list = setting('a list parted by commas', (value) =>
   value === '' ? [] : value.split(',').map((item) => item.trim()),
 )
+export const addresses = setting(
+  'addresses with ports parted by commas, such as 10.77.0.1:15010,[fd77::1]:15010',
+  parseAddresses,
+)
 export const oneOf = <const T extends string>(...values: readonly T[]) =>
   setting(`one of ${values.join(', ')}`, (value) => values.find((known) => known === value))
+
+/** A row that every component has. */
+export const LOG_LEVEL = oneOf(
+  'trace',
+  'debug',
+  'info',
+  'warn',
+  'error',
+  'silent',
+)('WEFT_LOG_LEVEL', 'info', 'Level of the log.')
 
 /** Reads and freezes; throws one Error that names every bad variable, what was found and what would be right. */
 export function readSettings<S extends Record<string, Setting<unknown>>>(

@@ -234,8 +234,7 @@ test('a policy that no longer targets a Service loses the entry of that one alon
     timeouts: { request: '3s' },
   })
   const ancestors = () => statusOf<{ ancestors: { ancestorRef: object }[] }>(TRAFFIC_POLICIES, 'shop/old').ancestors
-  // One target twice is one target.
-  api.put(TRAFFIC_POLICIES, { ...old, spec: targets('catalog', 'nowhere', 'catalog') })
+  api.put(TRAFFIC_POLICIES, { ...old, spec: targets('catalog', 'nowhere') })
   recompile()
   start('control-a')
   await asked('PATCH /apis/weft.dev')

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import { createKubeClient } from './client.ts'
-import { CLUSTER_ROLES, createOwners, INSTALLATION } from './installation.ts'
+import { createOwners, INSTALLATION } from './installation.ts'
+import { CLUSTER_ROLES } from './objects.ts'
 
 async function startApi() {
   const api = await startFakeApiServer(CLUSTER_ROLES)

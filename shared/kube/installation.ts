@@ -2,7 +2,7 @@
 // uninstalled. It grants nothing; it is one because an owner that lies in a namespace owns nothing elsewhere.
 import type { KubeClient } from './client.ts'
 import { isForbidden, isNotFound } from './error.ts'
-import { apiVersionOf, type KubeKind } from './objects.ts'
+import { apiVersionOf, CLUSTER_ROLES } from './objects.ts'
 
 export interface OwnerReference {
   readonly apiVersion: string
@@ -16,13 +16,6 @@ export type Owners = () => Promise<readonly OwnerReference[]>
 
 /** Of the ClusterRole. */
 export const INSTALLATION = 'weft-installation'
-export const CLUSTER_ROLES: KubeKind = {
-  group: 'rbac.authorization.k8s.io',
-  version: 'v1',
-  plural: 'clusterroles',
-  kind: 'ClusterRole',
-  isNamespaced: false,
-}
 
 /** Asks each time, since an installation that was made anew is another owner. */
 export function createOwners(client: Pick<KubeClient, 'get'>): Owners {

@@ -3,9 +3,8 @@ import { ManualClock, systemClock } from '#shared/clock.ts'
 import { silentLog } from '#shared/log.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import { createKubeClient, type KubeClient } from './client.ts'
-import { CLUSTER_ROLES } from './installation.ts'
 import { type Leader, startLeader } from './leader.ts'
-import { LEASES } from './objects.ts'
+import { CLUSTER_ROLES, LEASES } from './objects.ts'
 
 let api: FakeApiServer
 let client: KubeClient

@@ -49,11 +49,19 @@ const kind = (group: string, version: string, plural: string, name: string, isNa
   isNamespaced,
 })
 
+export const NAMESPACES = kind('', 'v1', 'namespaces', 'Namespace', false)
+export const SECRETS = kind('', 'v1', 'secrets', 'Secret')
+export const CONFIG_MAPS = kind('', 'v1', 'configmaps', 'ConfigMap')
+export const EVENTS = kind('', 'v1', 'events', 'Event')
 export const SERVICES = kind('', 'v1', 'services', 'Service')
 export const NODES = kind('', 'v1', 'nodes', 'Node', false)
 export const PODS = kind('', 'v1', 'pods', 'Pod')
 export const ENDPOINT_SLICES = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice')
 export const LEASES = kind('coordination.k8s.io', 'v1', 'leases', 'Lease')
+export const CLUSTER_ROLES = kind('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', false)
+const webhooks = (plural: string, name: string) => kind('admissionregistration.k8s.io', 'v1', plural, name, false)
+export const MUTATING_WEBHOOKS = webhooks('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration')
+export const VALIDATING_WEBHOOKS = webhooks('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration')
 export const HTTP_ROUTES = kind('gateway.networking.k8s.io', 'v1', 'httproutes', 'HTTPRoute')
 /** Not v1, which the Gateway API has since 1.5 only. */
 export const REFERENCE_GRANTS = kind('gateway.networking.k8s.io', 'v1beta1', 'referencegrants', 'ReferenceGrant')

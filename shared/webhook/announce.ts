@@ -1,7 +1,7 @@
 // Tells the API server which certificates of the webhook to trust: the caBundle of each webhook in the configurations named.
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isNotFound } from '#shared/kube/error.ts'
-import type { KubeKind, KubeObject } from '#shared/kube/objects.ts'
+import { type KubeObject, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 
 export interface AnnouncerOptions {
@@ -11,24 +11,14 @@ export interface AnnouncerOptions {
   readonly log: Log
 }
 
-const kind = (plural: string, name: string): KubeKind => ({
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural,
-  kind: name,
-  isNamespaced: false,
-})
-const MUTATING = kind('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration')
-const VALIDATING = kind('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration')
-
 /** Writes only where something else stands. A configuration that is not there (not yet, or uninstalled) is passed over. */
 export function createAnnouncer(options: AnnouncerOptions): (trusted: readonly string[]) => Promise<void> {
   const { client, log, mutating, validating = [] } = options
   return async (trusted) => {
     const caBundle = Buffer.from(trusted.join('')).toString('base64')
     const places = [
-      ...mutating.map((name) => [MUTATING, name] as const),
-      ...validating.map((name) => [VALIDATING, name] as const),
+      ...mutating.map((name) => [MUTATING_WEBHOOKS, name] as const),
+      ...validating.map((name) => [VALIDATING_WEBHOOKS, name] as const),
     ]
     for (const [of, name] of places) {
       const found = await client.get(of, { name }).catch((error: unknown) => {

@@ -2,21 +2,12 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock, systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import { CLUSTER_ROLES } from '#shared/kube/installation.ts'
-import type { KubeKind } from '#shared/kube/objects.ts'
+import { CLUSTER_ROLES, MUTATING_WEBHOOKS, SECRETS } from '#shared/kube/objects.ts'
 import { logInto } from '../../test/support/certs.ts'
 import { type FakeApiServer, startFakeApiServer } from '../../test/support/fake-api-server.ts'
 import type { CertificateSource } from './certificate.ts'
 import { createSecretCertificate } from './certificate-secret.ts'
 
-const SECRETS: KubeKind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', isNamespaced: true }
-const WEBHOOKS: KubeKind = {
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural: 'mutatingwebhookconfigurations',
-  kind: 'MutatingWebhookConfiguration',
-  isNamespaced: false,
-}
 const NAMES = ['weft-injector.weft-system.svc']
 const SECRET = 'weft-system/weft-injector-tls'
 const DAY_MS = 24 * 3600 * 1000
@@ -27,7 +18,7 @@ let logged: Record<string, unknown>[]
 const clock = new ManualClock(Date.now())
 const opened: CertificateSource[] = []
 beforeEach(async () => {
-  api = await startFakeApiServer(SECRETS, WEBHOOKS, CLUSTER_ROLES)
+  api = await startFakeApiServer(SECRETS, MUTATING_WEBHOOKS, CLUSTER_ROLES)
   client = createKubeClient({ connection: api.connection, clock: systemClock, userAgent: 'test' })
   logged = []
   putConfiguration()
@@ -44,7 +35,7 @@ function putConfiguration(): void {
     { name: 'a.weft.dev', clientConfig },
     { name: 'b.weft.dev', clientConfig },
   ]
-  api.put(WEBHOOKS, { metadata: { name: 'weft-injector' }, webhooks })
+  api.put(MUTATING_WEBHOOKS, { metadata: { name: 'weft-injector' }, webhooks })
 }
 
 async function open(names = NAMES): Promise<CertificateSource> {
@@ -60,7 +51,7 @@ interface Webhook {
 }
 /** The certificates that the API server trusts, the same for all webhooks. */
 function trusted(): readonly string[] {
-  const webhooks = api.object(WEBHOOKS, 'weft-injector')?.['webhooks'] as readonly Webhook[]
+  const webhooks = api.object(MUTATING_WEBHOOKS, 'weft-injector')?.['webhooks'] as readonly Webhook[]
   const bundles = new Set(webhooks.map(({ clientConfig }) => clientConfig.caBundle ?? ''))
   expect(bundles.size).toBe(1)
   const text = Buffer.from([...bundles][0] ?? '', 'base64').toString()
@@ -81,7 +72,7 @@ test('the first replica makes a certificate that the API server trusts before th
   expect(trusted()).toEqual([certificate])
   expect(new X509Certificate(certificate).checkHost(NAMES[0] ?? '')).toBe(NAMES[0])
   expect(expiresAt.getTime() - clock.wall()).toBeGreaterThan(89 * DAY_MS)
-  const webhooks = api.object(WEBHOOKS, 'weft-injector')?.['webhooks'] as readonly Webhook[]
+  const webhooks = api.object(MUTATING_WEBHOOKS, 'weft-injector')?.['webhooks'] as readonly Webhook[]
   expect(webhooks[1]?.clientConfig.service).toEqual({
     name: 'weft-injector',
     namespace: 'weft-system',
@@ -164,7 +155,7 @@ test('a certificate for another name is replaced at once', async () => {
 })
 
 test('without its configuration the webhook is served all the same', async () => {
-  api.remove(WEBHOOKS, 'weft-injector')
+  api.remove(MUTATING_WEBHOOKS, 'weft-injector')
   const source = await open()
   putConfiguration()
   await advanceUntil(10_000, () => isTrusted(source))

@@ -5,7 +5,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict, isNotFound } from '#shared/kube/error.ts'
 import { createOwners, type Owners } from '#shared/kube/installation.ts'
-import type { KubeKind, KubeObject } from '#shared/kube/objects.ts'
+import { type KubeObject, SECRETS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { Watched } from '#shared/watch.ts'
 import { createAnnouncer } from './announce.ts'
@@ -27,7 +27,6 @@ export interface SecretCertificateOptions {
   readonly log: Log
 }
 
-const SECRETS: KubeKind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', isNamespaced: true }
 const LIFETIME_MS = 90 * 24 * 3600 * 1000
 const BACKDATE_MS = 5 * 60 * 1000
 /** API servers watch their webhook configurations: this is long after the slowest has heard of a change. */

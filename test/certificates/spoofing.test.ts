@@ -2,7 +2,7 @@
 import { generateKeyPairSync, sign as signBytes, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { status } from '@grpc/grpc-js'
@@ -209,6 +209,26 @@ test.each(FOREIGN)('a caller with %s is refused, and it is logged', async (_what
   expect(certs.logged.slice(before)).toContainEqual(
     expect.objectContaining({ msg: 'refused a connection', source: web }),
   )
+})
+
+test('one address holds 16 connections, and what comes above is cut and logged', async () => {
+  const before = certs.logged.length
+  const cut = Promise.withResolvers<void>()
+  const held: Socket[] = []
+  try {
+    for (let made = 0; made < 17; made++) {
+      const socket = connect({ host: '127.0.0.1', port: certs.port, localAddress: web })
+      held.push(socket)
+      socket.on('error', () => {})
+      socket.once('close', cut.resolve)
+    }
+    await cut.promise
+    expect(held.filter((socket) => !socket.closed)).toHaveLength(16)
+    const told = { msg: 'refused a connection', source: web, reason: 'too many connections' }
+    expect(certs.logged.slice(before)).toContainEqual(expect.objectContaining(told))
+  } finally {
+    for (const socket of held) socket.destroy()
+  }
 })
 
 test('a broken token file leaves the last good tokens in force and is logged', async () => {

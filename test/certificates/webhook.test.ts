@@ -4,20 +4,12 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ManualClock } from '#shared/clock.ts'
-import type { KubeKind } from '#shared/kube/objects.ts'
+import { CONFIG_MAPS, MUTATING_WEBHOOKS } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import type { CertificateSource } from '#shared/webhook/certificate.ts'
 import { createSecretCertificate } from '#shared/webhook/certificate-secret.ts'
-import { CONFIG_MAPS } from '../../certs/kube-kinds.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 
-const WEBHOOKS: KubeKind = {
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural: 'mutatingwebhookconfigurations',
-  kind: 'MutatingWebhookConfiguration',
-  isNamespaced: false,
-}
 const DAY_MS = 24 * 3600 * 1000
 
 describe('with a real API server', () => {
@@ -40,7 +32,7 @@ describe('with a real API server', () => {
     const rest = { admissionReviewVersions: ['v1'], failurePolicy: 'Fail', timeoutSeconds: 5 }
     const selector = { matchLabels: { 'kubernetes.io/metadata.name': 'default' } }
     const webhooks = [{ ...webhook, ...rest, namespaceSelector: selector }]
-    await api.client.create(WEBHOOKS, { metadata: { name: 'weft-injector' }, webhooks })
+    await api.client.create(MUTATING_WEBHOOKS, { metadata: { name: 'weft-injector' }, webhooks })
     const place = { namespace: 'default', name: 'weft-injector-tls' }
     const told = { names: ['localhost'], mutating: ['weft-injector'] }
     source = await createSecretCertificate({ client: api.client, ...place, ...told, clock, log: silentLog })

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { systemClock } from '#shared/clock.ts'
-import { type KubeKind, type KubeObject, PODS } from '#shared/kube/objects.ts'
+import { EVENTS, type KubeKind, type KubeObject, MUTATING_WEBHOOKS, NAMESPACES, PODS } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { type Pod, readPod } from '#shared/pod/kubernetes-pod.ts'
 import { podPatch } from '#shared/pod/patch.ts'
@@ -20,15 +20,7 @@ import { createInjectorMetrics } from '../../injector/metrics.ts'
 import { createNamespaces } from '../../injector/namespaces.ts'
 import { startWebhook } from '../../injector/webhook.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
-import { NAMESPACES } from '../support/cluster-objects.ts'
 
-const CONFIGURATIONS: KubeKind = {
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural: 'mutatingwebhookconfigurations',
-  kind: 'MutatingWebhookConfiguration',
-  isNamespaced: false,
-}
 const DEPLOYMENTS: KubeKind = {
   group: 'apps',
   version: 'v1',
@@ -36,7 +28,6 @@ const DEPLOYMENTS: KubeKind = {
   kind: 'Deployment',
   isNamespaced: true,
 }
-const EVENTS: KubeKind = { group: '', version: 'v1', plural: 'events', kind: 'Event', isNamespaced: true }
 const HOUR_MS = 3600 * 1000
 const notBefore = new Date(Date.now() - HOUR_MS)
 const serving = makeSelfSigned({ names: ['localhost'], notBefore, notAfter: new Date(Date.now() + HOUR_MS) })
@@ -53,9 +44,13 @@ async function putConfiguration(api: ApiServer, port: number, more: readonly obj
   const webhooks = (found['webhooks'] as readonly object[]).map((webhook) => ({ ...webhook, clientConfig }))
   expect(webhooks).toHaveLength(2)
   // Configurations are asked in the order of their names.
-  await api.client.apply(CONFIGURATIONS, { metadata: { name: 'a-weft' }, webhooks }, { fieldManager: 'test' })
+  await api.client.apply(MUTATING_WEBHOOKS, { metadata: { name: 'a-weft' }, webhooks }, { fieldManager: 'test' })
   if (more.length > 0)
-    await api.client.apply(CONFIGURATIONS, { metadata: { name: 'z-other' }, webhooks: more }, { fieldManager: 'test' })
+    await api.client.apply(
+      MUTATING_WEBHOOKS,
+      { metadata: { name: 'z-other' }, webhooks: more },
+      { fieldManager: 'test' },
+    )
 }
 
 const clientConfigOf = (port: number) => ({
@@ -199,7 +194,7 @@ describe('behind a real API server', () => {
       sideEffects: 'None',
     }
     const webhooks = [{ ...wrong, admissionReviewVersions: ['v1'] }]
-    await api.client.apply(CONFIGURATIONS, { metadata: { name: 'b-wrong' }, webhooks }, { fieldManager: 'test' })
+    await api.client.apply(MUTATING_WEBHOOKS, { metadata: { name: 'b-wrong' }, webhooks }, { fieldManager: 'test' })
     await untilAskedFor('plain')
 
     const asked = { labels: { 'weft.dev/inject': 'enabled' } }
@@ -207,7 +202,7 @@ describe('behind a real API server', () => {
       expect(initsOf(await create(namespace))).toEqual([])
     for (const namespace of ['kube-system', 'weft-system']) expect(initsOf(await create(namespace, asked))).toEqual([])
     expect(initsOf(await create('shop'))).toEqual(['weft-init', 'weft-proxy'])
-    await api.client.remove(CONFIGURATIONS, { name: 'b-wrong' })
+    await api.client.remove(MUTATING_WEBHOOKS, { name: 'b-wrong' })
   })
 
   test('the container that another webhook adds afterwards has its probe asked by the sidecar too', async () => {

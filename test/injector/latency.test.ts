@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import type { KubeConnection } from '#shared/kube/config.ts'
-import { type KubeKind, PODS } from '#shared/kube/objects.ts'
+import { MUTATING_WEBHOOKS, NAMESPACES, PODS } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { settings, shopPod } from '#shared/pod/pod.fixture.ts'
 import { Watched } from '#shared/watch.ts'
@@ -14,15 +14,7 @@ import { createNamespaces } from '../../injector/namespaces.ts'
 import { startWebhook } from '../../injector/webhook.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 import { chartObjects } from '../support/chart.ts'
-import { NAMESPACES } from '../support/cluster-objects.ts'
 
-const CONFIGURATIONS: KubeKind = {
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural: 'mutatingwebhookconfigurations',
-  kind: 'MutatingWebhookConfiguration',
-  isNamespaced: false,
-}
 const PER_SECOND = 50
 const SECONDS = 8
 /** The aim is a third of this. */
@@ -56,7 +48,7 @@ beforeAll(async () => {
     caBundle: Buffer.from(serving.certificate).toString('base64'),
   }
   const webhooks = ((found?.['webhooks'] ?? []) as readonly object[]).map((one) => ({ ...one, clientConfig }))
-  await api.client.create(CONFIGURATIONS, { metadata: { name: 'weft-injector' }, webhooks })
+  await api.client.create(MUTATING_WEBHOOKS, { metadata: { name: 'weft-injector' }, webhooks })
   await api.client.create(NAMESPACES, { metadata: { name: 'shop', labels: { 'weft.dev/inject': 'enabled' } } })
   for (let tries = 0; tries < 300; tries++)
     if (JSON.stringify(await create(`early-${tries}`)).includes('weft-proxy')) return

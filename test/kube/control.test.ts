@@ -5,7 +5,15 @@ import { systemClock } from '#shared/clock.ts'
 import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import { createInformer } from '#shared/kube/informer.ts'
-import { HTTP_ROUTES, type KubeKind, type KubeObject, PODS, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
+import {
+  HTTP_ROUTES,
+  type KubeKind,
+  type KubeObject,
+  PODS,
+  SECRETS,
+  SERVICES,
+  TRAFFIC_POLICIES,
+} from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until, Watched } from '#shared/watch.ts'
@@ -251,9 +259,8 @@ describe('control on a real API server', () => {
   })
 
   test('control may not read secrets nor change what people own', async () => {
-    const secrets: KubeKind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', isNamespaced: true }
     const tries = [
-      client.list(secrets),
+      client.list(SECRETS),
       client.create(SERVICES, { metadata: { namespace: 'shop', name: 'own' }, spec: { ports: [{ port: 80 }] } }),
       client.patch(HTTP_ROUTES, { namespace: 'shop', name: 'good' }, { metadata: { labels: { a: 'b' } } }),
       client.remove(PODS, { namespace: 'shop', name: 'catalog-0' }),

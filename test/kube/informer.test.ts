@@ -9,14 +9,13 @@ import { inCluster } from '#shared/kube/config.ts'
 import { isConflict, isGone, isNotFound } from '#shared/kube/error.ts'
 import { createInformer, type Informer } from '#shared/kube/informer.ts'
 import { startLeader } from '#shared/kube/leader.ts'
-import { type KubeKind, LEASES, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
+import { CONFIG_MAPS, type KubeKind, LEASES, SERVICES, TRAFFIC_POLICIES } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
 import { type ApiServer, startApiServer } from '../support/apiserver.ts'
 import { createNamespace, createService } from '../support/cluster-objects.ts'
 
-const CONFIG_MAPS: KubeKind = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', isNamespaced: true }
 const hasty = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(Math.min(ms, 200), run) }
 const parts = { clock: hasty, random: () => 0, log: silentLog }
 const deadline = () => AbortSignal.timeout(60_000)

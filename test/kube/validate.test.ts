@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import { HTTP_ROUTES, type KubeKind } from '#shared/kube/objects.ts'
+import { HTTP_ROUTES, VALIDATING_WEBHOOKS } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
@@ -25,13 +25,6 @@ import { chartObjects } from '../support/chart.ts'
 import { grantAsChart } from '../support/chart-rules.ts'
 import { createNamespace, createService } from '../support/cluster-objects.ts'
 
-const CONFIGURATIONS: KubeKind = {
-  group: 'admissionregistration.k8s.io',
-  version: 'v1',
-  plural: 'validatingwebhookconfigurations',
-  kind: 'ValidatingWebhookConfiguration',
-  isNamespaced: false,
-}
 const KUBECTL = join(process.env['KUBEBUILDER_ASSETS'] ?? '/var/cache/mesh-cluster/bin', 'kubectl')
 const SOON = () => AbortSignal.timeout(30_000)
 const parts = { clock: systemClock, random: Math.random, log: silentLog }
@@ -94,7 +87,7 @@ describe('routes and policies on their way into a real API server', () => {
     const port = await open.listening
     const clientConfig = { url: `https://localhost:${port}/validate` }
     const webhooks = (found['webhooks'] as readonly object[]).map((webhook) => ({ ...webhook, clientConfig }))
-    await api.client.create(CONFIGURATIONS, { metadata: found.metadata, webhooks })
+    await api.client.create(VALIDATING_WEBHOOKS, { metadata: found.metadata, webhooks })
     await open.close()
     // It looks at the configuration when it starts, and then each 10 s.
     validation = startValidating(port)
@@ -181,7 +174,7 @@ describe('routes and policies on their way into a real API server', () => {
   })
 
   async function urls(): Promise<readonly string[]> {
-    const found = await api.client.get(CONFIGURATIONS, { name: 'weft-control' })
+    const found = await api.client.get(VALIDATING_WEBHOOKS, { name: 'weft-control' })
     return (found['webhooks'] as { clientConfig: { url: string } }[]).map(({ clientConfig }) => clientConfig.url)
   }
 

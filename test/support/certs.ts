@@ -1,4 +1,5 @@
 // A real certs on loopback with its files in a directory of its own, and calls to it from any loopback address.
+
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -15,9 +16,9 @@ import { CHANNEL_OPTIONS, channelCredentials } from '#shared/identity/grpc-clien
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createKubeClient } from '#shared/kube/client.ts'
 import { readKubeconfig } from '#shared/kube/config.ts'
+import { SECRETS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { readCertsConfig } from '../../certs/config.ts'
-import { SECRETS } from '../../certs/kube-kinds.ts'
 import { type Certs, startCerts } from '../../certs/start.ts'
 
 const Certificates = loadContract('certificates')

@@ -1,15 +1,7 @@
 // A small shop in a real API server: what people, the kubelet and the controllers of a cluster would have written there.
 import type { KubeClient } from '#shared/kube/client.ts'
 import { isConflict } from '#shared/kube/error.ts'
-import { ENDPOINT_SLICES, type KubeKind, type KubeObject, PODS, SERVICES } from '#shared/kube/objects.ts'
-
-export const NAMESPACES: KubeKind = {
-  group: '',
-  version: 'v1',
-  plural: 'namespaces',
-  kind: 'Namespace',
-  isNamespaced: false,
-}
+import { ENDPOINT_SLICES, type KubeObject, NAMESPACES, PODS, SERVICES } from '#shared/kube/objects.ts'
 
 export async function createNamespace(client: KubeClient, name: string): Promise<void> {
   await client.create(NAMESPACES, { metadata: { name } }).catch((error: unknown) => {

@@ -1,5 +1,7 @@
 // The owner of what Weft makes while it runs (shared/kube/installation.ts): an uninstallation takes all of that along.
-import { CLUSTER_ROLES, INSTALLATION } from '#shared/kube/installation.ts'
+
+import { INSTALLATION } from '#shared/kube/installation.ts'
+import { CLUSTER_ROLES } from '#shared/kube/objects.ts'
 import type { Maker, Rule } from '../parts.ts'
 import type { TemplateFile } from '../template.ts'
 
