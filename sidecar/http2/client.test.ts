@@ -200,3 +200,24 @@ test('the answer to a HEAD has a length and no body', async () => {
 
   expect([half.reset, fieldValue(half.head, 'content-length')]).toEqual([null, '100'])
 })
+
+test('a request that cannot be sent ends as internal, the server hears nothing of it, and the connection goes on', async () => {
+  await using node = await startNodeServer((stream) => stream.respond({ ':status': 200 }, { endStream: true }))
+  await using client = await connectCodecClient(node.port)
+  await client.send(requestTo('/')).ended()
+  for (const fields of [
+    requestTo('/', 'GET', 'x', 'a\r\nb'),
+    requestTo('/', 'CONNECT'),
+    requestTo('/', 'GET', 'x y', 'a'),
+  ]) {
+    const half = client.send(fields)
+    await half.ended()
+    expect(half.reset).toBe('internal')
+  }
+  const last = client.send(requestTo('/'))
+  await last.ended()
+
+  expect(last.head[1]).toBe('200')
+  expect(node.streams).toHaveLength(2)
+  expect(client.connection.active).toBe(0)
+})

@@ -196,7 +196,10 @@ class ClientSession extends Session implements HttpClientConnection, ClientStrea
 
   override giveUp(stream: Stream, error: number): void {
     this.#waiting.delete(stream as ClientStream)
-    super.giveUp(stream, error)
+    if (stream.hasSentHead) return super.giveUp(stream, error)
+    // RFC 9113 section 6.4: what the server has never heard of cannot be reset.
+    this.forget(stream)
+    this.onStreamGone()
   }
 
   // ---- the end
