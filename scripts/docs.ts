@@ -70,7 +70,8 @@ is 3, with which some tests pass by chance. The test holds both lists to be exac
 other, is skipped or does not run. The suite's report of such a run: [report.yaml](conformance/report.yaml); it counts those tests only whose features are of its
 profiles.
 
-By hand, on the cluster of \`../shared/cluster\` with Weft in it ([install-kubernetes.md](install-kubernetes.md)), one test at a time:
+By hand, on the cluster of \`../shared/cluster\` with Weft in it ([install-kubernetes.md](install-kubernetes.md)), one test at a time,
+where nothing is left of a run that was cut off: of two routes on one port the older wins, and MeshHTTPRouteMatching then fails.
 
 \`\`\`sh
 ../shared/gateway-api/run -l weft.dev/inject=enabled -t MeshHTTPRouteMatching
