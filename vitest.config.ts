@@ -10,6 +10,7 @@ const CLUSTER = [
   'test/injector/{apiserver,latency}.test.ts',
   'test/certificates/{kubernetes-api-server,webhook}.test.ts',
 ]
+const COMPAT = new URL('sidecar/compat', import.meta.url).pathname
 const KUBERNETES = ['test/e2e/kubernetes*.test.ts', 'test/e2e/conformance.test.ts']
 
 export default defineConfig({
@@ -32,6 +33,18 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        // Not a suite of its own: test/sidecar/compat-suite.test.ts runs it and holds what it cannot pass to a list.
+        resolve: {
+          alias: [{ find: /^\.\/(server|client)\.ts$/, replacement: `${COMPAT}/as-http1.fixture.ts` }],
+        },
+        test: {
+          ...shared,
+          name: 'compat',
+          include: ['sidecar/http1/{server,client}*.test.ts', 'sidecar/http1/tls.test.ts'],
+          testTimeout: 3_000,
         },
       },
       {

@@ -1,8 +1,9 @@
-// make bench: what the data path costs on this machine. Arguments: `quick`, and `macro` or `micro` for one of the two.
+// make bench: what the data path costs on this machine. Arguments: `quick`, `macro` or `micro` for one of the two, and `page` to
+// renew the table of docs/performance.md.
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
-import { runHttp1 } from './macro/http1.ts'
+import { runScenes } from './macro/scenes.ts'
 
 const wanted = new Set(process.argv.slice(2))
 const isAll = !wanted.has('macro') && !wanted.has('micro')
@@ -25,5 +26,5 @@ if (isAll || wanted.has('macro')) {
   const size = isQuick
     ? { connections: [32], rounds: 3, seconds: 2 }
     : { connections: [1, 32, 128], rounds: 5, seconds: 3 }
-  await runHttp1({ ...size, print })
+  await runScenes({ ...size, isForPage: wanted.has('page'), print })
 }

@@ -5,6 +5,7 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, stat
 import { isBuiltin } from 'node:module'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
+import { BUNDLE } from './bundle.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
@@ -18,18 +19,6 @@ const ENTRIES = {
   init: 'injector/init/main.ts',
   drain: 'injector/drain/main.ts',
   weft: 'cli/main.ts',
-}
-
-/** CommonJS packages within an ES module ask for these. */
-const BANNER = `import { createRequire as weftCreateRequire } from 'node:module'
-import { fileURLToPath as weftFileURLToPath } from 'node:url'
-const require = weftCreateRequire(import.meta.url)
-const __filename = weftFileURLToPath(import.meta.url)
-const __dirname = weftFileURLToPath(new URL('.', import.meta.url))`
-
-/** These hide a require() from the bundler in their ES modules; their CommonJS files do not. */
-const ALIAS = {
-  '@opentelemetry/otlp-grpc-exporter-base': './node_modules/@opentelemetry/otlp-grpc-exporter-base/dist/index.cjs',
 }
 
 async function main(): Promise<void> {
@@ -51,21 +40,7 @@ async function main(): Promise<void> {
 }
 
 async function bundle(name: string, entry: string): Promise<string> {
-  const result = await build({
-    absWorkingDir: ROOT,
-    entryPoints: [entry],
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    banner: { js: BANNER },
-    alias: ALIAS,
-    // Names stay as they are: a stack trace must be readable without a map.
-    minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-    write: false,
-  })
+  const result = await build({ ...BUNDLE, absWorkingDir: ROOT, entryPoints: [entry], write: false })
   const output = result.outputFiles[0]
   if (output === undefined) throw new Error(`esbuild gave nothing for ${entry}`)
   checkWhole(name, output.text)

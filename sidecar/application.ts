@@ -1,10 +1,12 @@
 // The way from the inbound path to the application of this pod: in the version that its caller spoke, or that its port declares.
+import type { Duplex } from 'node:stream'
 import type { UpstreamGroup } from '#flow/route.ts'
 import type { Endpoint } from '#flow/upstream.ts'
 import { type Address, formatAddress } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
-import type { HttpVersion } from '#shared/decide/config.ts'
+import type { HttpEngine, HttpVersion } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
+import { connectCompat } from './compat/http1-client.ts'
 import type { Dialer } from './connect/dial.ts'
 import { createHttp1Pool } from './connect/http1-pool.ts'
 import { createHttp2Pool, speaksHttp2 } from './connect/http2-pool.ts'
@@ -16,6 +18,7 @@ export interface ApplicationParts {
   readonly applicationIdleMs: number
   /** What is declared of a port of ours. */
   readonly httpVersion: (port: number) => HttpVersion | undefined
+  readonly engine: (port: number) => HttpEngine | undefined
   readonly clock: Clock
 }
 
@@ -62,7 +65,9 @@ function createApplication(address: Address, parts: ApplicationParts): Applicati
     socket.on('error', () => {})
     return socket
   }
-  const http1 = createHttp1Pool({ connect, open: connectHttp1, idleMs, clock })
+  const isCompat = () => parts.engine(address.port) === 'compat'
+  const open = (stream: Duplex) => (isCompat() ? connectCompat(stream) : connectHttp1(stream))
+  const http1 = createHttp1Pool({ connect, open, idleMs, clock })
   const http2 = createHttp2Pool({
     connect: async (to, signal) => ({ stream: await connect(to, signal) }),
     open: (stream) => connectHttp2(stream, {}, clock),
@@ -74,7 +79,7 @@ function createApplication(address: Address, parts: ApplicationParts): Applicati
   return {
     lease: () => ({ endpoint, done() {} }),
     acquire(to, wanted, done) {
-      const isHttp2 = speaksHttp2(wanted, parts.httpVersion(address.port))
+      const isHttp2 = !isCompat() && speaksHttp2(wanted, parts.httpVersion(address.port))
       return isHttp2 ? http2.acquire(to, done, 0) : http1.acquire(to, done)
     },
     close() {

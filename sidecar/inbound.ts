@@ -8,7 +8,7 @@ import { choose, type Handler, type Layer, Path } from '#flow/layer.ts'
 import type { Resolve } from '#flow/route.ts'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
-import type { MtlsMode } from '#shared/decide/config.ts'
+import type { HttpEngine, MtlsMode } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { type AccountParts, accountFor, addressOf, type Ending } from './accept/account.ts'
 import { type OriginalDestination, recoverDestination, requireOwnAddress } from './accept/destination.ts'
@@ -30,6 +30,7 @@ export interface InboundParts extends AccountParts {
   /** undefined until discovery has told: treated as Strict. */
   readonly mode: () => MtlsMode | undefined
   readonly declared: (port: number) => 'http' | 'opaque' | 'detect'
+  readonly engine: (port: number) => HttpEngine | undefined
   readonly serviceOf: (port: number) => string | null
   readonly terminate: Terminator
   /** To the application, at the pod's own address. */
@@ -50,6 +51,8 @@ interface Opened extends Secured {
   readonly server?: Duplex
   /** Requests of many callers of the peer's pod share the connection; each tells its original version. */
   readonly isPeer?: boolean
+  /** It was framed by the codec of another sidecar, which is as strict as ours. */
+  readonly isFramed?: boolean
   /** End of the caller's certificate. */
   readonly expiresAt?: Date
 }
@@ -121,9 +124,9 @@ async function terminated(parts: InboundParts, input: Addressed, head: Buffer): 
 
 const ONE_BY_ONE: readonly MeshAlpn[] = ['weft/http1', 'weft/tcp']
 
-function framedBy(alpn: MeshAlpn): Pick<Opened, 'spoken' | 'isPeer'> {
-  if (alpn === 'weft/h2') return { spoken: 'h2', isPeer: true }
-  return { spoken: alpn === 'weft/http1' ? 'http/1.1' : 'opaque' }
+function framedBy(alpn: MeshAlpn): Pick<Opened, 'spoken' | 'isPeer' | 'isFramed'> {
+  if (alpn === 'weft/h2') return { spoken: 'h2', isPeer: true, isFramed: true }
+  return alpn === 'weft/http1' ? { spoken: 'http/1.1', isFramed: true } : { spoken: 'opaque' }
 }
 
 function inClear(parts: InboundParts, input: Addressed, heard: Peeked<Spoken | MeshHello>): Opened {
@@ -158,7 +161,7 @@ async function dialFirst(parts: InboundParts, input: Addressed): Promise<Opened>
 
 function serveRequests(parts: InboundParts): Handler<Opened, Ending> {
   return async (opened) => {
-    const { stream, socket, head, destination, peer, spoken, isPeer = false, expiresAt } = opened
+    const { stream, socket, head, destination, peer, spoken, isPeer = false, isFramed = false, expiresAt } = opened
     const service = parts.serviceOf(destination.port)
     const context: ExchangeContext = {
       direction: 'inbound',
@@ -174,7 +177,8 @@ function serveRequests(parts: InboundParts): Handler<Opened, Ending> {
       answer: parts.answer,
     }
     const protocol = spoken === 'h2' ? 'h2' : 'http/1.1'
-    await parts.serveHttp(stream, head, context, { protocol, expiresAt })
+    const engine = isFramed ? undefined : parts.engine(destination.port)
+    await parts.serveHttp(stream, head, context, { protocol, engine, expiresAt })
     const { bytesRead: bytesSent = 0, bytesWritten: bytesReceived = 0 } = socket
     return { protocol, destination, service, endpoint: destination, peer, bytesSent, bytesReceived }
   }

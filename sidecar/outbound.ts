@@ -130,7 +130,7 @@ function serveRequests(parts: OutboundParts): Handler<Detected, Ending> {
       answer: parts.answer,
     }
     const protocol = spoken === 'h2' ? 'h2' : 'http/1.1'
-    await parts.serveHttp(stream, head, context, { protocol })
+    await parts.serveHttp(stream, head, context, { protocol, engine: targetNow().config.engine })
     const { bytesRead, bytesWritten } = socket
     return { protocol, destination, service, bytesSent: bytesRead, bytesReceived: bytesWritten }
   }

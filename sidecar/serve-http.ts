@@ -3,6 +3,9 @@ import type { Duplex } from 'node:stream'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { RequestEnded } from '#flow/event.ts'
 import type { HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
+import type { HttpEngine } from '#shared/decide/config.ts'
+import { createCompatServer } from './compat/http1-server.ts'
+import { serveCompatHttp2 } from './compat/http2-server.ts'
 import { serveHttp1 } from './http1/server.ts'
 import { serveHttp2 } from './http2/server.ts'
 import type { ExchangeContext } from './relay/context.ts'
@@ -27,6 +30,7 @@ export interface HttpServing {
 
 export interface ServeOptions {
   readonly protocol: 'http/1.1' | 'h2'
+  readonly engine?: HttpEngine | undefined
   /** From then on the caller's identity is no longer proven: it is asked to connect anew. */
   readonly expiresAt?: Date | undefined
 }
@@ -42,6 +46,7 @@ export function createHttpServing(): HttpServing {
   const open = new Set<HttpServerConnection>()
   let isLeaving = false
   let requests = 0
+  const codecs = createCodecs()
   const onRequest = () => {
     requests++
   }
@@ -52,7 +57,7 @@ export function createHttpServing(): HttpServing {
           open.delete(connection)
           resolve()
         }
-        const connection = begin(stream, head, context, { ...options, onRequest, onClose })
+        const connection = begin(stream, head, context, { ...options, codecs, onRequest, onClose })
         open.add(connection)
         if (isLeaving) connection.closeAfterNext()
       }),
@@ -78,13 +83,39 @@ export function createHttpServing(): HttpServing {
   }
 }
 
+type Codec = (stream: Duplex, head: Buffer, options: HttpServerOptions) => HttpServerConnection
+
+interface Codecs {
+  readonly strict: (context: ExchangeContext) => Readonly<Record<ServeOptions['protocol'], Codec>>
+  readonly compat: Readonly<Record<ServeOptions['protocol'], Codec>>
+}
+
+function createCodecs(): Codecs {
+  // One of Node's servers for all connections, made when the first is there: few have a use for it.
+  let http1: ReturnType<typeof createCompatServer> | undefined
+  return {
+    strict: (context) => ({
+      'http/1.1': serveHttp1,
+      h2: (stream, head, options) => serveHttp2(stream, head, { ...options, ...http2OptionsFor(context) }),
+    }),
+    compat: {
+      'http/1.1'(stream, head, options) {
+        http1 ??= createCompatServer()
+        return http1.serve(stream, head, options)
+      },
+      h2: serveCompatHttp2,
+    },
+  }
+}
+
 interface BeginOptions extends ServeOptions {
+  readonly codecs: Codecs
   readonly onRequest: () => void
   readonly onClose: () => void
 }
 
 function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: BeginOptions): HttpServerConnection {
-  const { protocol, expiresAt } = options
+  const { protocol, engine, expiresAt, codecs } = options
   const accept = acceptExchanges(context)
   let cancelExpiry = () => {}
   const served: HttpServerOptions = {
@@ -98,10 +129,8 @@ function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: 
       options.onClose()
     },
   }
-  const connection =
-    protocol === 'h2'
-      ? serveHttp2(stream, head, { ...served, ...http2OptionsFor(context) })
-      : serveHttp1(stream, head, served)
+  const engines = engine === 'compat' ? codecs.compat : codecs.strict(context)
+  const connection = engines[protocol](stream, head, served)
   if (expiresAt !== undefined) {
     const leftMs = Math.max(0, expiresAt.getTime() - context.clock.wall())
     cancelExpiry = context.clock.after(leftMs, () => connection.closeAfterNext())

@@ -16,6 +16,7 @@ import { buildInbound, type Inbound, type InboundParts } from './inbound.ts'
 import { buildOutbound } from './outbound.ts'
 import { answerFault } from './policy/answer-faults.ts'
 import { removeForeignReason } from './policy/foreign-reason.ts'
+import { refuseCompat } from './policy/refuse-compat.ts'
 import { retryStale } from './policy/retry-stale.ts'
 import type { Discoverer } from './route/look-up.ts'
 import { createRouteTable } from './route/table.ts'
@@ -57,11 +58,13 @@ export function createSidecar(parts: SidecarParts) {
   const onBug = (error: unknown) => parts.log.error({ err: error }, 'a connection ended by a bug')
   const account = { emit: parts.emit, clock: parts.clock, onOpen: parts.metrics.connectionOpened, onBug }
   const common = { ...account, ...parts, answer: answerFault, dial: quietly(dial) }
+  const engine = (port: number) => portOf(parts.workload, port)?.engine
   const upstreams = createUpstreams({
     ...parts,
     dial,
     originate: createOriginator(parts),
     httpVersion: (port) => portOf(parts.workload, port)?.httpVersion,
+    engine,
     isSelf: ({ host }) => parts.podAddresses.includes(host),
     handToSelf: (stream, to, alpn) => inbound.acceptLocal(stream, to, alpn, parts.identity.current?.id ?? null),
   })
@@ -69,9 +72,10 @@ export function createSidecar(parts: SidecarParts) {
     ...common,
     mode: () => parts.workload.current?.mtls,
     declared: (port) => portOf(parts.workload, port)?.protocol ?? 'detect',
+    engine,
     serviceOf: (port) => portOf(parts.workload, port)?.service ?? null,
     terminate: createTerminator(parts),
-    resolveFor: applicationRoutes(upstreams, [parts.tracing.inbound, removeForeignReason, retryStale]),
+    resolveFor: applicationRoutes(upstreams, engine, [parts.tracing.inbound, removeForeignReason, retryStale]),
     serveHttp: serving.inbound.serve,
   })
   const outbound = buildOutbound({
@@ -130,10 +134,16 @@ const APPLICATION_POLICY: RequestPolicy = {
   from: [],
 }
 
-function applicationRoutes(upstreams: Upstreams, steps: readonly Step[]): InboundParts['resolveFor'] {
+function applicationRoutes(
+  upstreams: Upstreams,
+  engine: InboundParts['engine'],
+  usual: readonly Step[],
+): InboundParts['resolveFor'] {
+  const compat = [...usual, refuseCompat]
   return (destination, peer) => {
     const policy = APPLICATION_POLICY
     const decision = { kind: 'forward', backend: 'application', rule: null, policy } as const
+    const steps = engine(destination.port) === 'compat' ? compat : usual
     const route: Route = { decision, policy, steps, upstream: upstreams.application(destination, peer) }
     return () => route
   }

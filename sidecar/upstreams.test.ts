@@ -19,6 +19,7 @@ function start() {
     peerIdleMs: 90_000,
     applicationIdleMs: 4_000,
     httpVersion: () => undefined,
+    engine: () => undefined,
     clock,
     random: seededRandom(1),
   })

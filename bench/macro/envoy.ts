@@ -31,6 +31,8 @@ export interface EnvoyConfig {
   readonly to: number
   /** Mutual TLS towards `to`, or from the client, or neither. */
   readonly tls: 'upstream' | 'downstream' | null
+  /** Where HTTP/2 is spoken: from the client (down), towards `to` (up), both or nowhere. */
+  readonly http2: 'down' | 'up' | 'both' | 'no'
   readonly identity: { readonly chain: string; readonly key: string; readonly roots: string }
   readonly peer: string
 }
@@ -46,7 +48,7 @@ function bootstrap(config: EnvoyConfig) {
   const manager = {
     '@type': `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: 'in',
-    codec_type: 'HTTP1',
+    codec_type: isHttp2(config, 'down') ? 'HTTP2' : 'HTTP1',
     http_filters: [
       { name: 'envoy.filters.http.router', typed_config: { '@type': `${EXTENSIONS}.filters.http.router.v3.Router` } },
     ],
@@ -73,8 +75,16 @@ function bootstrap(config: EnvoyConfig) {
 }
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
+const isHttp2 = ({ http2 }: EnvoyConfig, side: 'down' | 'up') => http2 === side || http2 === 'both'
 const RETRIES = { retry_on: 'connect-failure,refused-stream', num_retries: 2 }
 const addressOf = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } })
+
+const UPSTREAM_HTTP2 = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+}
 
 function clusterOf(config: EnvoyConfig) {
   return {
@@ -87,20 +97,27 @@ function clusterOf(config: EnvoyConfig) {
       cluster_name: 'to',
       endpoints: [{ lb_endpoints: [{ endpoint: { address: addressOf(config.to) } }] }],
     },
+    ...(isHttp2(config, 'up') ? { typed_extension_protocol_options: UPSTREAM_HTTP2 } : {}),
     ...(config.tls === 'upstream' ? { transport_socket: socketOf('Upstream', config) } : {}),
   }
 }
 
 /** As a mesh does it: TLS 1.3, both ends proven, the peer's SPIFFE id compared. */
-function socketOf(side: 'Upstream' | 'Downstream', { identity, peer }: EnvoyConfig) {
+function socketOf(side: 'Upstream' | 'Downstream', config: EnvoyConfig) {
+  const { identity, peer } = config
   return {
     name: 'envoy.transport_sockets.tls',
     typed_config: {
       '@type': `${EXTENSIONS}.transport_sockets.tls.v3.${side}TlsContext`,
       ...(side === 'Downstream' ? { require_client_certificate: true } : {}),
       common_tls_context: {
-        alpn_protocols: ['http/1.1'],
-        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+        alpn_protocols: [isHttp2(config, side === 'Upstream' ? 'up' : 'down') ? 'h2' : 'http/1.1'],
+        // The same group as ours; the key of both is P-256.
+        tls_params: {
+          tls_minimum_protocol_version: 'TLSv1_3',
+          tls_maximum_protocol_version: 'TLSv1_3',
+          ecdh_curves: ['X25519'],
+        },
         tls_certificates: [
           { certificate_chain: { inline_string: identity.chain }, private_key: { inline_string: identity.key } },
         ],

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { LoadResult } from './compare.ts'
 import { freePort, type Running, start } from './processes.ts'
 
 const BODY = 'x'.repeat(100)
@@ -30,21 +31,17 @@ export interface Load {
   readonly seconds: number
 }
 
-export interface LoadResult {
-  readonly requests: number
-  readonly perSecond: number
-  /** Milliseconds. */
-  readonly p99: number
-}
+/** Ends wrk at the first answer that is another: a fast failure must not be taken for a fast answer. */
+const CHECK = join(import.meta.dirname, 'check-answers.lua')
 
-/** Throws when anything but 2xx came back, so that a fast failure is not taken for a fast answer. */
+/** Throws when an answer was not 200 with its whole body. */
 export async function runWrk(port: number, load: Load): Promise<LoadResult> {
   const url = `http://127.0.0.1:${port}/`
-  const flags = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--latency', url]
+  const flags = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--latency', '-s', CHECK, url]
   const { stdout } = await promisify(execFile)('wrk', flags)
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1])
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
-  if (/Non-2xx|Socket errors/.test(stdout) || !(requests > 0)) throw new Error(`wrk at ${url}:\n${stdout}`)
+  if (/Non-2xx|Socket errors|wrong answer/.test(stdout) || !(requests > 0)) throw new Error(`wrk at ${url}:\n${stdout}`)
   return { requests, perSecond, p99: millisecondsOf(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)) }
 }
 

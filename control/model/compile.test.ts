@@ -208,6 +208,22 @@ spec: { command: [node] }
   })
 })
 
+describe('the engine of a port', () => {
+  test('is Compat where a pod says so, for its sidecar and for whoever dials the service or the pod, and else nothing is said', () => {
+    const compat = `
+apiVersion: weft.dev/v1alpha1
+kind: Workload
+metadata: { name: catalog, namespace: shop, annotations: { config.weft.dev/compat-ports: "8000-8090" } }
+spec: { command: [node] }
+`
+    const model = shop([compat])
+    expect(model.destination(CATALOG_ADDRESS, 'front')?.engine).toBe('compat')
+    expect(model.destination('10.77.0.10:8080', 'front')?.engine).toBe('compat')
+    expect(model.workload('catalog-0')?.ports[0]?.engine).toBe('compat')
+    expect(JSON.stringify(shop([]).destination(CATALOG_ADDRESS, 'front'))).not.toContain('engine')
+  })
+})
+
 describe('a workload', () => {
   test('hears its identity, its defaults and the ports that it declares or that services send to', () => {
     const workload = `

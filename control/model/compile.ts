@@ -3,7 +3,7 @@ import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import type { DestinationConfig, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import type { Place, World } from '#shared/standalone/world.ts'
-import { destinationOf, podProtocol, podVersionAt, portsOf, serviceTargeting } from './destinations.ts'
+import { destinationOf, podEngine, podProtocol, podVersionAt, portsOf, serviceTargeting } from './destinations.ts'
 import { endpointsOf, serviceOfBackend } from './endpoints.ts'
 import { type Inventory, ownName, type Pod, takeInventory } from './inventory.ts'
 import { compileMeshPolicies, type MeshPolicies } from './mesh-policies.ts'
@@ -81,6 +81,7 @@ function workloadOf(inventory: Inventory, meshPolicies: MeshPolicies, name: stri
     port,
     protocol: podProtocol(inventory, pod, port),
     ...podVersionAt(inventory, pod, port),
+    ...podEngine(pod, port),
     service: serviceNameAt(inventory, pod, port),
   }))
   return { name: ownName(pod), namespace, serviceAccount, labels, mtls, ports, tracing, accessLog }

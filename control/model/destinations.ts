@@ -4,6 +4,7 @@ import type {
   BackendConfig,
   BackendPolicy,
   DestinationConfig,
+  HttpEngine,
   HttpVersion,
   RouteRule,
   ServiceRef,
@@ -58,6 +59,7 @@ function serviceDestination(parts: DestinationParts, at: ServiceAtPort, callerNa
     service: refTo(at),
     kind: 'service',
     protocol,
+    ...serviceEngine(parts.inventory, at),
     rules,
     defaultBackend: own,
     policy: requestPolicy(parts.policies.on('Service', namespace, name)),
@@ -110,6 +112,7 @@ function podDestination(parts: DestinationParts, pod: Pod, port: number): Destin
     service: at === undefined ? null : refTo(at),
     kind: 'endpoint',
     protocol: podProtocol(parts.inventory, pod, port),
+    ...podEngine(pod, port),
     rules: [],
     defaultBackend: key,
     policy: requestPolicy(merged),
@@ -138,6 +141,17 @@ function serviceProtocol(inventory: Inventory, { service, port }: ServiceAtPort)
   if (pods.some((pod) => isOpaqueAt(pod, targetPortOf(port, pod)))) return 'opaque'
   const { targetPort } = port
   return protocolOf(port, typeof targetPort === 'number' ? [port.port, targetPort] : [port.port])
+}
+
+/** Said only where it holds, as versionAt does. */
+export function podEngine(pod: Pod, port: number | undefined): { readonly engine?: HttpEngine } {
+  return port !== undefined && isWithin(port, pod.compatPorts) ? { engine: 'compat' } : {}
+}
+
+/** A caller cannot know which pod will answer: one of them is enough. */
+function serviceEngine(inventory: Inventory, { service, port }: ServiceAtPort): { readonly engine?: HttpEngine } {
+  const pod = inventory.podsOf(service).find((one) => podEngine(one, targetPortOf(port, one)).engine !== undefined)
+  return pod === undefined ? {} : { engine: 'compat' }
 }
 
 const isOpaqueAt = (pod: Pod, port: number | undefined) => port !== undefined && isWithin(port, pod.opaquePorts)

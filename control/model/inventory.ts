@@ -14,6 +14,7 @@ export interface Pod {
   /** The pod's sidecar does not see connections to these. */
   readonly skippedPorts: readonly PortSpan[]
   readonly opaquePorts: readonly PortSpan[]
+  readonly compatPorts: readonly PortSpan[]
 }
 
 export interface PodPort {
@@ -74,6 +75,7 @@ function toPod(world: WorldPod, workload: WorkloadResource | undefined): Pod {
     ports: world.ports ?? workload?.spec.ports ?? [],
     skippedPorts: ranges('skip-inbound-ports'),
     opaquePorts: ranges('opaque-ports'),
+    compatPorts: ranges('compat-ports'),
   }
 }
 

@@ -25,7 +25,7 @@ async function play(shop: Shop): Promise<readonly string[]> {
 function tellWhatToTry(shop: Shop): void {
   const web = shop.webUrl
   const toTry = [
-    [`curl ${web}/`, 'the front page; also /catalog /product/1 /reviews /price'],
+    [`curl ${web}/`, 'the front page; also /catalog /product/1 /reviews /price /receipts'],
     [`curl -H 'x-canary: v2' ${web}/catalog`, 'the canary'],
     ['bin/weft status', 'what runs, with addresses and identities'],
     ['bin/weft traces', 'the last traces'],

@@ -1,6 +1,7 @@
 // The shop's front: asks the other services and puts one answer together. It says what each of them answered, also when
 // that was an error, so that what the mesh does can be seen from here.
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Payment } from './payment-client.ts'
 import { readPrice } from './price-client.ts'
 import { passOn, serve } from './server.ts'
 
@@ -35,6 +36,23 @@ async function product(id: string, headers: IncomingHttpHeaders) {
   return { catalog, reviews }
 }
 
+/** Made when it is first asked for, and kept: one connection for all calls. */
+let payment: Promise<Payment> | undefined
+const openPayment = async () => (await import('./payment-client.ts')).connectPayment('payment:8080')
+
+async function pay(url: URL, headers: IncomingHttpHeaders) {
+  payment ??= openPayment()
+  const product = url.searchParams.get('product') ?? '1'
+  const cents = Number(url.searchParams.get('cents') ?? 4200)
+  return (await payment).charge({ customer: 'guest', product, cents }, passOn(headers))
+}
+
+async function receipts(url: URL, headers: IncomingHttpHeaders) {
+  payment ??= openPayment()
+  const count = Number(url.searchParams.get('count') ?? 3)
+  return { receipts: await (await payment).receipts({ customer: 'guest', count }, passOn(headers)) }
+}
+
 serve('web', async (request, url) => {
   const { headers, method } = request
   const id = /^\/product\/(\w+)$/.exec(url.pathname)?.[1]
@@ -45,5 +63,7 @@ serve('web', async (request, url) => {
   if (url.pathname === '/reviews') return { body: await ask(`reviews:8080/reviews/1${url.search}`, headers) }
   if (url.pathname === '/price') return { body: await readPrice('price-feed:8080', headers) }
   if (url.pathname === '/cart') return { body: await ask(`cart:8080/carts/guest${url.search}`, headers, method) }
+  if (url.pathname === '/pay' && method === 'POST') return { body: await pay(url, headers) }
+  if (url.pathname === '/receipts') return { body: await receipts(url, headers) }
   return undefined
 })

@@ -88,6 +88,9 @@ export interface RouteRule {
 
 export type HttpVersion = '1.1' | '2'
 
+/** Who parses the HTTP of a port, where it is not our own codecs: node:http and http2-proxy, which are less strict. */
+export type HttpEngine = 'compat'
+
 export interface BackendConfig {
   readonly key: string
   readonly service: ServiceRef
@@ -106,6 +109,8 @@ export interface DestinationConfig {
   readonly kind: 'service' | 'endpoint'
   /** From appProtocol or the port's name; opaque also for the well-known server-first ports; detect: sniff. */
   readonly protocol: 'http' | 'opaque' | 'detect'
+  /** For what the application of this pod says to it. */
+  readonly engine?: HttpEngine
   /** In order of precedence (one entry per match set of Gateway API precedence): the first that matches decides. */
   readonly rules: readonly RouteRule[]
   /** Where a request goes that meets no route at all (only while `rules` is empty), and all L4. */
@@ -121,6 +126,7 @@ export interface WorkloadPort {
   readonly protocol: 'http' | 'opaque' | 'detect'
   /** Declared: the application is spoken to so, whatever the caller speaks. */
   readonly httpVersion?: HttpVersion
+  readonly engine?: HttpEngine
   readonly service: string | null
 }
 

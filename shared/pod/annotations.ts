@@ -33,6 +33,11 @@ const ANNOTATIONS = {
     '',
     'Bytes on these ports are passed on under mutual TLS without looking for HTTP.',
   ),
+  'compat-ports': everywhere(
+    portRanges,
+    '',
+    'HTTP on these ports is parsed by Node instead of by our strict codecs: see compat.md.',
+  ),
   'skip-subnets': everywhere(subnets, '', 'To these addresses the application connects by itself.'),
   'proxy-cpu-request': cluster(cpu, '50m', 'CPU that the sidecar is sure to get.'),
   'proxy-cpu-limit': cluster(cpu, '', 'CPU that the sidecar never exceeds; none by default, as a limit throttles.'),

@@ -68,6 +68,20 @@ export const FAULTS = {
     text: 'the HTTP/2 peer did not acknowledge SETTINGS, or answer PINGs, in time',
     fix: 'Check that the peer is alive, not stopped or overloaded, and speaks HTTP/2.',
   },
+  COMPAT_BODY: {
+    status: 400,
+    grpc: 3,
+    retry: false,
+    text: 'the Compat engine cannot forward a body of GET, HEAD or OPTIONS',
+    fix: 'Send no such body, or take the port out of config.weft.dev/compat-ports: our own codec forwards it.',
+  },
+  COMPAT_GRPC: {
+    status: 501,
+    grpc: 12,
+    retry: false,
+    text: 'the Compat engine asks applications by HTTP/1.1, which cannot carry gRPC',
+    fix: 'Take the port out of config.weft.dev/compat-ports.',
+  },
   AMBIGUOUS_PATH: {
     status: 400,
     grpc: 3,

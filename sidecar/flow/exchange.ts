@@ -51,6 +51,8 @@ export interface Exchange {
   /** Clock.now() at the head. */
   startedAt: number
   status: number
+  /** More than a head is to come, or has come; said by the head. */
+  hasBody: boolean
   requestBytes: number
   responseBytes: number
   reason: FaultCode | null

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import { isAuthority } from '#flow/authority.ts'
 import { consistsOf, METHOD } from '#flow/characters.ts'
-import { FAULTS, type FaultCode, Unsendable } from '#flow/error.ts'
+import { Unsendable } from '#flow/error.ts'
 import type { Fields } from '#flow/stream.ts'
 import type { BodyWriter } from './body-writer.ts'
 import type { FieldLines } from './field-lines.ts'
@@ -111,14 +111,4 @@ function statusLine(status: number): string {
     statusLines.set(status, line)
   }
   return line
-}
-
-/** Our whole answer to a request that broke the rules. `detail` is one of our own texts, never the peer's bytes. */
-export function refusalText(code: FaultCode, detail: string): string {
-  const { status, text } = FAULTS[code]
-  const body = `${code}: ${text}: ${detail}\n`
-  return (
-    `${statusLine(status)}content-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n` +
-    `x-weft-reason: ${code}\r\nconnection: close\r\n\r\n${body}`
-  )
 }

@@ -4,6 +4,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { lingerThenDestroy } from '#flow/linger.ts'
+import { refusalText } from '#flow/refusal.ts'
 import { resetSocket } from '#flow/reset.ts'
 import type { Fields, HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
 import { type Clock, systemClock } from '#shared/clock.ts'
@@ -16,7 +17,7 @@ import { Malformed } from './malformed.ts'
 import { Output } from './output.ts'
 import { HeadReader } from './parse.ts'
 import { RequestHead } from './request-head.ts'
-import { type Pen, refusalText } from './serialize.ts'
+import type { Pen } from './serialize.ts'
 import { ServerStream, type ServerStreamOwner } from './server-stream.ts'
 
 const EMPTY = Buffer.alloc(0)

@@ -20,6 +20,8 @@ export const DEFAULT_RETRIES: RetryPolicy = {
   budgetMinPerSecond: 3,
 }
 
+const AT_FIRST = { hasBody: false, retryDelayMs: 0, span: null, generation: 0 }
+
 export class RecordingExchange {
   readonly failures: [FaultCode, string | undefined][] = []
   readonly failedAttempts: FaultCode[] = []
@@ -59,9 +61,7 @@ export class RecordingExchange {
       isReplayable: true,
       hasLeft: true,
       isAnswered: false,
-      retryDelayMs: 0,
-      span: null,
-      generation: 0,
+      ...AT_FIRST,
       proceed() {},
       fail: (code, detail) => {
         this.exchange.reason = code

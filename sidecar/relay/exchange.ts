@@ -37,6 +37,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   startedAt = 0
   startedAtWall = 0
   status = 0
+  hasBody = false
   requestBytes = 0
   responseBytes = 0
   reason: FaultCode | null = null
@@ -86,15 +87,15 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
   // ---- downstream: the request arrives
 
   onHead(fields: Fields, end: boolean): void {
-    const { context } = this
-    this.startedAt = context.clock.now()
-    this.startedAtWall = context.clock.wall()
+    this.startedAt = this.context.clock.now()
+    this.startedAtWall = this.context.clock.wall()
     this.#isRequestOver = end
     this.#learnVersion(fields)
-    this.facts = factsOf(fields, context.random)
+    this.hasBody = !end
+    this.facts = factsOf(fields, this.context.random)
     this.request = endToEnd(fields, this.#upgrade !== null)
     if (this.facts.authority === '') nameDestination(this)
-    const route = context.resolve(this.facts)
+    const route = this.context.resolve(this.facts)
     this.#route = route
     this.decision = route.decision
     this.policy = route.policy

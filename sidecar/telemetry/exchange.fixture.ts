@@ -27,6 +27,8 @@ const ENDPOINT: Endpoint = {
   pod: 'catalog-v1-0',
 }
 
+const IDLE = { proceed() {}, fail() {}, failAttempt() {} }
+
 export function createExchange(overrides: Partial<Exchange> = {}): Exchange {
   const request = [':method', 'GET', ':scheme', 'http', ':authority', 'catalog:8080', ':path', '/items/7?token=abc']
   return {
@@ -55,6 +57,7 @@ export function createExchange(overrides: Partial<Exchange> = {}): Exchange {
     response: [],
     startedAt: 0,
     status: 200,
+    hasBody: false,
     requestBytes: 0,
     responseBytes: 12,
     reason: null,
@@ -64,9 +67,7 @@ export function createExchange(overrides: Partial<Exchange> = {}): Exchange {
     isAnswered: false,
     span: null,
     generation: 0,
-    proceed() {},
-    fail() {},
-    failAttempt() {},
+    ...IDLE,
     retryDelayMs: 0,
     ...overrides,
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { loadDocuments } from '#shared/resources/load.ts'
+import { connectPayment } from '../../examples/shop/payment-client.ts'
 import { readPrice } from '../../examples/shop/price-client.ts'
 import { readReply } from '../../examples/shop/redis.ts'
 import { passOn } from '../../examples/shop/server.ts'
@@ -61,6 +62,21 @@ test('the price feed gives a price and echoes what was said', async () => {
   expect(echo).toMatch(/^hello at /)
 })
 
+test('payment takes money by a call, gives receipts by a stream, and says who it is', async () => {
+  await using service = await start(process.execPath, 'payment.ts', { WEFT_REPLICA: '1' })
+  const payment = connectPayment(service.address)
+  const charge = (cents: number) => payment.charge({ customer: 'guest', product: '2', cents }, {})
+  expect(await charge(700)).toEqual({ number: 1, product: '2', cents: 700, replica: '1' })
+  await expect(charge(0)).rejects.toThrow('3 INVALID_ARGUMENT: nothing to pay')
+  const receipts = await payment.receipts({ customer: 'guest', count: 3 }, {})
+  expect(receipts.map(({ number, replica }) => [number, replica])).toEqual([
+    [1, '1'],
+    [2, '1'],
+    [3, '1'],
+  ])
+  payment.close()
+})
+
 test('a replica of reviews fails when it is the failing one or in an outage, and is ready all the same', async () => {
   await using good = await start('python3', 'reviews.py', { WEFT_REPLICA: '0', FAILING_REPLICA: '1' })
   await using bad = await start('python3', 'reviews.py', { WEFT_REPLICA: '1', FAILING_REPLICA: '1' })
@@ -74,6 +90,7 @@ test('a replica of reviews fails when it is the failing one or in an outage, and
 test.each([
   [process.execPath, 'web.ts'],
   [process.execPath, 'price-feed.ts'],
+  [process.execPath, 'payment.ts'],
   ['python3', 'reviews.py'],
 ])('%s %s ends by itself on SIGTERM', async (program, file) => {
   await using service = await start(program, file)

@@ -139,6 +139,39 @@ async function showWebSocket(shop: Shop, report: Report): Promise<void> {
   report.expect('the echo came back', (body.echo ?? '').startsWith('hello at '), JSON.stringify(body))
 }
 
+interface Receipt {
+  readonly replica?: string
+}
+
+async function showPayment(shop: Shop, report: Report): Promise<void> {
+  const total = 20
+  const counts: Record<string, number> = {}
+  for (let i = 0; i < total; i++) {
+    const { body } = await shop.request<Receipt>('POST', '/pay?product=2')
+    const replica = body.replica ?? 'error'
+    counts[replica] = (counts[replica] ?? 0) + 1
+  }
+  const { '0': first = 0, '1': second = 0 } = counts
+  report.say(`${total} payments over web's one connection: ${first} to payment-0, ${second} to payment-1`)
+  report.expect('every payment was taken', first + second === total, JSON.stringify(counts))
+  report.expect('calls of one connection are balanced one by one', first >= 2 && second >= 2, JSON.stringify(counts))
+  const { body } = await shop.get<{ receipts?: readonly Receipt[] }>('/receipts?count=5')
+  const from = [...new Set(body.receipts?.map(({ replica }) => replica))]
+  report.say(`a stream of ${body.receipts?.length} receipts came from payment-${from.join(' and payment-')}`)
+  report.expect(
+    'a stream comes whole, and from one replica',
+    body.receipts?.length === 5 && from.length === 1,
+    JSON.stringify(body),
+  )
+  const { body: refusal } = await shop.request<{ error?: string }>('POST', '/pay?cents=0')
+  report.say(`nothing to pay: "${refusal.error}"`)
+  report.expect(
+    'a gRPC status comes back',
+    refusal.error === '3 INVALID_ARGUMENT: nothing to pay',
+    JSON.stringify(refusal),
+  )
+}
+
 async function showTrace(shop: Shop, report: Report): Promise<void> {
   await shop.get('/')
   const isHome = (line: LogLine) => line['url.path'] === '/' && line['weft.direction'] === 'inbound'
@@ -170,6 +203,7 @@ export const SCENES: readonly (readonly [title: string, scene: Scene])[] = [
   ['The canary: HTTPRoute catalog, 95 to 5, and a header that chooses', showCanary],
   ['Redis, which is not HTTP: its bytes inside mutual TLS', showRedis],
   ['A WebSocket: web asks the price feed', showWebSocket],
+  ['gRPC: web pays, by calls and by a stream', showPayment],
   ['One trace: GET / of web, which asks three services', showTrace],
   ['Retries: one of two replicas of reviews answers 503 to everything', showRetries],
   ['The circuit breaker: now all of reviews fails', showBreaker],

@@ -1,0 +1,47 @@
+// What Node would write without a question, or throw on: heads that no message of HTTP/1.1 may have. Whoever hands one over has a bug.
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { sameName } from '#flow/fields.ts'
+import type { Fields } from '#flow/stream.ts'
+
+const METHOD = /^[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*$/
+/** Visible Latin-1 without a fragment: what our own codec takes too. */
+const TARGET = /^[\x21\x22\x24-\x7e\x80-\xff]+$/
+const AUTHORITY = /^[\x21-\x7e]*$/
+const STATUS = /^[1-9]\d\d$/
+
+export function isRequest(fields: Fields, end: boolean): boolean {
+  const [, method = '', , , , authority = '', , path = ''] = fields
+  return (
+    METHOD.test(method) &&
+    method !== 'CONNECT' &&
+    TARGET.test(path) &&
+    AUTHORITY.test(authority) &&
+    areFields(fields, end)
+  )
+}
+
+export function isAnswer(fields: Fields, end: boolean): boolean {
+  return STATUS.test(fields[fields.indexOf(':status') + 1] ?? '') && areFields(fields, end)
+}
+
+/** At most one length, and none that a body without end would owe. */
+function areFields(fields: Fields, end: boolean): boolean {
+  let lengths = 0
+  try {
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i] as string
+      const value = fields[i + 1] as string
+      if (name.charCodeAt(0) === 0x3a) continue
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+      if (
+        sameName(name, 'content-length') &&
+        (!/^\d{1,16}$/.test(value) || ++lengths > 1 || (end && Number(value) > 0))
+      )
+        return false
+    }
+    return true
+  } catch {
+    return false
+  }
+}
