@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { WorkloadConfig } from '#shared/decide/config.ts'
 import { type Answerer, connectHttp2To, type Http2App, type Http2Client, startHttp2App } from '../support/http2.ts'
 import { CLIENT_ID, type Pair, type PairOptions, startPair } from '../support/pair.ts'
+import { createTestAuthority } from '../support/svid.ts'
 
 const toClose: AsyncDisposable[] = []
 afterEach(async () => {
@@ -73,6 +74,21 @@ describe('a connection between the sidecars that goes away', () => {
     open[0]?.end('still here')
 
     expect(await long).toMatchObject({ status: 200, body: 'still here' })
+  })
+
+  test('a root that the server no longer trusts makes callers prove themselves anew, without an error', async () => {
+    const app = await http1App((_request, response) => response.end('ok'))
+    const pair = await pairFor({ application: app })
+    const ask = async () => (await fetch(`http://127.0.0.1:${pair.port}/`)).status
+    const { current } = pair.serverIdentity
+    if (current === undefined) throw new Error('no identity')
+    const { roots } = await (await createTestAuthority()).issue(CLIENT_ID)
+    pair.serverIdentity.set({ ...current, roots: `${current.roots}\n${roots}` })
+    expect([await ask(), await ask()]).toEqual([200, 200])
+    expect(shared(pair)).toMatchObject({ opened: 1 })
+    pair.serverIdentity.set(current)
+
+    await expect.poll(async () => [await ask(), shared(pair).opened]).toEqual([200, 2])
   })
 
   test('an endpoint that is gone ends what is in flight and gets nothing new', async () => {
