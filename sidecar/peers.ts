@@ -43,6 +43,8 @@ const OLD_FOR_MS = 600_000
 
 /** A peer that is gone without a word is noticed after two of these. */
 const KEEPALIVE_MS = 10_000
+/** One stream moves at most this much in a round trip: 64 KiB would be 64 MB a second at 1 ms, as between zones. */
+const PEER_WINDOW_BYTES = 256 * 1024
 
 const IS_OLD = new Error('the sidecar of the endpoint knows no weft/h2')
 
@@ -52,7 +54,8 @@ export function createPeers(parts: PeerParts): Peers {
   const pools: Pools = {
     shared: createHttp2Pool({
       ...common,
-      open: (stream) => connectHttp2(stream, { trusted: true, keepaliveMs: KEEPALIVE_MS }, clock),
+      open: (stream) =>
+        connectHttp2(stream, { trusted: true, keepaliveMs: KEEPALIVE_MS, windowBytes: PEER_WINDOW_BYTES }, clock),
       connect: (endpoint, signal, timeoutMs) => connectShared(parts, endpoint, { signal, timeoutMs }),
       lifetimeMs: () => LIFETIME_MS * (1 - SPREAD + 2 * SPREAD * random()),
     }),

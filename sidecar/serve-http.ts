@@ -41,6 +41,8 @@ const STREAM_LIMIT = 4096
 const STRANGERS_STREAM_LIMIT = 256
 /** A peer that is gone without a word is noticed after two of these. */
 const KEEPALIVE_MS = 10_000
+/** As in peers.ts: what one stream moves in a round trip, and what a reader that stands still leaves here. */
+const PEER_WINDOW_BYTES = 256 * 1024
 
 export function createHttpServing(): HttpServing {
   const open = new Set<HttpServerConnection>()
@@ -139,7 +141,8 @@ function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: 
 }
 
 function http2OptionsFor({ direction, isPeer }: ExchangeContext) {
-  if (isPeer) return { trusted: true, streamLimit: STREAM_LIMIT, keepaliveMs: KEEPALIVE_MS }
+  if (isPeer)
+    return { trusted: true, streamLimit: STREAM_LIMIT, keepaliveMs: KEEPALIVE_MS, windowBytes: PEER_WINDOW_BYTES }
   return { streamLimit: direction === 'outbound' ? STREAM_LIMIT : STRANGERS_STREAM_LIMIT }
 }
 
