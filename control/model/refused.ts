@@ -14,7 +14,7 @@ export function refusedStatuses(documents: readonly Refusable[]): readonly Objec
 }
 
 function refuse({ ref, ancestors, problems }: Refusable): readonly ObjectStatus[] {
-  const message = `not in force: ${problems.map(describeProblem).join('. ')}`
+  const message = `not in force: ${tell(problems)}`
   // As the Gateway API names it for routes, and GEP-713 for policies.
   const reason = ref.kind === 'HTTPRoute' ? 'UnsupportedValue' : 'Invalid'
   const invalidKind = invalidKindOf(problems)
@@ -25,11 +25,19 @@ function refuse({ ref, ancestors, problems }: Refusable): readonly ObjectStatus[
   }))
 }
 
+/** A condition holds 1000 characters. */
+const MOST_TOLD = 20
+
+function tell(problems: readonly Problem[]): string {
+  const more = problems.length > MOST_TOLD ? [`And ${problems.length - MOST_TOLD} more`] : []
+  return [...problems.slice(0, MOST_TOLD).map(describeProblem), ...more].join('. ')
+}
+
 const KIND_OF_BACKEND = /\.backendRefs\[\d+\]\.(?:group|kind)$/
 
 /** The Gateway API asks for it wherever a backend is something else than what can be sent to. */
 function invalidKindOf(problems: readonly Problem[]): readonly Condition[] {
-  const message = problems.filter(({ path }) => KIND_OF_BACKEND.test(path)).map(describeProblem)
-  if (message.length === 0) return []
-  return [{ type: 'ResolvedRefs', status: false, reason: 'InvalidKind', message: message.join('. ') }]
+  const found = problems.filter(({ path }) => KIND_OF_BACKEND.test(path))
+  if (found.length === 0) return []
+  return [{ type: 'ResolvedRefs', status: false, reason: 'InvalidKind', message: tell(found) }]
 }

@@ -189,6 +189,49 @@ test('a policy of a later version is stored where its CRD is there before the ne
   expect(ask('TrafficPolicy', spec)).toMatchObject({ outcome: 'warned' })
 })
 
+const paths = (text: string, count: number) =>
+  onCatalog({ matches: Array.from({ length: count }, () => ({ path: { type: 'RegularExpression', value: text } })) })
+const ofMany = (key: string, count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [key + at, 1]))
+
+// What a tenant may store, and what anybody who reaches the port may send: the thread is that of all sidecars.
+test.each([
+  [
+    'counted repeats',
+    'HTTPRoute',
+    paths('(?:a?b?){399}', 64),
+    /found about 102144 steps; want at most 8192 steps in all/,
+  ],
+  [
+    'large classes',
+    'HTTPRoute',
+    paths(`(?i)${'\\pL'.repeat(100)}`, 9),
+    /found about 36\d\d\d steps; want at most 8192/,
+  ],
+  [
+    'unknown fields',
+    'HTTPRoute',
+    { ...onCatalog({}), ...ofMany('rulez', 20_000) },
+    /found 20002 items in a map; want at/,
+  ],
+  [
+    'labels',
+    'MeshPolicy',
+    { selector: { matchLabels: ofMany('a', 20_000) } },
+    /found 20000 items in a map; want at most 2000/,
+  ],
+  [
+    'maps',
+    'HTTPRoute',
+    onCatalog({ matches: Array.from({ length: 60 }, () => ({ headers: Array(16).fill(ofMany('namez', 60)) })) }),
+    /found more than 50000 values; want fewer; part the object into several/,
+  ],
+] as const)('an object of very many %s is refused before it costs much', (_what, kind, spec, message) => {
+  const startedAt = performance.now()
+  expect(ask(kind, spec).verdict.denial?.message).toMatch(message)
+  expect(performance.now() - startedAt).toBeLessThan(300)
+})
+
 test('a headless Service as parent is told to meet no routes', () => {
   const headless = world()
   const services = headless.services.map((service) => ({ ...service, addresses: [] }))

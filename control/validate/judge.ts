@@ -36,7 +36,7 @@ export function judgeObject(resource: string, object: KubeObject, model: Model |
  */
 function judgeText(document: KubeDocument, object: KubeObject): Judgement {
   const { ref, problems } = document
-  const wrong = hasForeignParent(object) ? [] : problems.filter((problem) => !isForeign(problem, problems))
+  const wrong = hasForeignParent(object) ? [] : mistakesAmong(problems)
   const mistakes = wrong.map((problem) => `${describeRef(ref)}: ${describeProblem(problem)}`)
   return { mistakes, warnings: mistakes.length > 0 ? [] : describeFaults(refusedStatuses([document])) }
 }
@@ -44,12 +44,10 @@ function judgeText(document: KubeDocument, object: KubeObject): Judgement {
 const KIND = /\.(?:group|kind)$/
 
 /** What is referred to by a kind that we do not know has other names, and no port. */
-function isForeign(problem: Problem, all: readonly Problem[]): boolean {
-  if (problem.isForeign) return true
-  return all.some(
-    ({ isForeign: ofOthers, path }) =>
-      ofOthers === true && KIND.test(path) && problem.path.startsWith(path.replace(KIND, '.')),
-  )
+function mistakesAmong(problems: readonly Problem[]): readonly Problem[] {
+  const foreign = problems.filter(({ isForeign, path }) => isForeign && KIND.test(path))
+  const referrers = [...new Set(foreign.map(({ path }) => path.replace(KIND, '.')))]
+  return problems.filter(({ isForeign, path }) => !(isForeign || referrers.some((one) => path.startsWith(one))))
 }
 
 function hasForeignParent({ spec }: KubeObject): boolean {

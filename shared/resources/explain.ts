@@ -1,6 +1,6 @@
 // From zod's issues to Problems without places: path, what was found, what would be right.
 import type { z } from 'zod'
-import { LEFT_OUT } from './fields.ts'
+import { LEFT_OUT, wantInstead } from './fields.ts'
 import { describeValue, formatPath, type Problem } from './problem.ts'
 
 export interface Explained {
@@ -34,10 +34,13 @@ const TYPES: Readonly<Record<string, string>> = {
   record: 'a map',
 }
 
+/** Of one map that are told; who has so many wrote something else. */
+const MOST_KEYS = 100
+
 export function explain(issue: z.core.$ZodIssue, document: unknown): Explained[] {
   if (issue.code === 'unrecognized_keys') {
-    const wants = issue.message.split('\n')
-    return issue.keys.map((key, index) => unknownField(document, [...issue.path, key], wants[index] ?? ''))
+    const shown = issue.keys.slice(0, MOST_KEYS)
+    return shown.map((key) => unknownField(document, [...issue.path, key], wantInstead(key, issue.message)))
   }
   if (issue.code === 'invalid_key') {
     return [

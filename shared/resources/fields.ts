@@ -5,19 +5,22 @@ import { nearest } from './nearest.ts'
 
 /**
  * A map with just these fields. `unsupported` names fields that Kubernetes or the Gateway API know and Weft does not honour
- * yet, so that the answer is not "unknown". The message has one line for each unknown key, in order (see explain.ts).
+ * yet, so that the answer is not "unknown". The message about unknown keys is for wantInstead() below.
  */
 export function fields<S extends z.core.$ZodShape>(shape: S, unsupported: readonly string[] = []) {
   const known = Object.keys(shape)
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => wantInstead(key, known, unsupported)).join('\n')
-        : `a map with the fields ${known.join(', ')}`,
-  })
+  const [names, aMap] = [JSON.stringify({ known, unsupported }), `a map with the fields ${known.join(', ')}`]
+  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? names : aMap) })
 }
 
-function wantInstead(key: string, known: readonly string[], unsupported: readonly string[]): string {
+interface Names {
+  readonly known: readonly string[]
+  readonly unsupported: readonly string[]
+}
+
+/** Looked for when it is shown: the nearest of some names takes its time, and an object may have a hundred thousand unknown keys. */
+export function wantInstead(key: string, message: string): string {
+  const { known, unsupported } = JSON.parse(message) as Names
   if (unsupported.includes(key)) return LEFT_OUT
   const meant = nearest(key, known)
   const list = known.length === 1 ? `"${known[0]}"` : `one of ${known.join(', ')}`

@@ -1,6 +1,6 @@
 // HTTPRoute of the Gateway API v1.6 with Services as parents (GAMMA), with its own limits.
 import { z } from 'zod'
-import { regexMistake } from '#shared/decide/regex.ts'
+import { estimateSteps, regexMistake } from '#shared/decide/regex.ts'
 import { parseDuration } from '#shared/settings.ts'
 import {
   duration,
@@ -72,6 +72,8 @@ const rule = fields(
 const MOST_MATCHES = 128
 /** Each is compiled by control and by every sidecar that gets the route. */
 const MOST_PATTERN_CHARACTERS = 8192
+/** Plain texts have one for each character; what counted repeats make of a short text takes as long to compile as a long one. */
+const MOST_PATTERN_STEPS = 8192
 
 /** Their sum first: nothing is compiled of a route that has too many. */
 function checkPatterns(rules: readonly z.infer<typeof rule>[], context: z.core.$RefinementCtx): void {
@@ -84,6 +86,11 @@ function checkPatterns(rules: readonly z.infer<typeof rule>[], context: z.core.$
   if (characters > MOST_PATTERN_CHARACTERS) {
     const want = `at most ${MOST_PATTERN_CHARACTERS} characters in all regular expressions together`
     return refuse(context, [], want, `${characters} characters`)
+  }
+  const steps = patterns.reduce((sum, { text }) => sum + estimateSteps(text), 0)
+  if (patterns.length > 1 && steps > MOST_PATTERN_STEPS) {
+    const want = `at most ${MOST_PATTERN_STEPS} steps in all regular expressions together: fewer counted repeats`
+    return refuse(context, [], want, `about ${steps} steps`)
   }
   for (const { path, text } of patterns) {
     const mistake = regexMistake(text)

@@ -4,6 +4,7 @@ import { describeResource, KINDS, type Kind, type Resource, type ResourceOf } fr
 import { nearest } from './nearest.ts'
 import { parseYaml, type YamlDocument } from './parse-yaml.ts'
 import { describeValue, type Problem } from './problem.ts'
+import { excessOfValue } from './yaml-limits.ts'
 
 export interface SourceFile {
   readonly path: string
@@ -81,6 +82,10 @@ export function ofKind<K extends Kind>(documents: readonly Loaded[], kind: K): r
 /** One object that does not come from a file: it has no place. `source` is what problems call where it came from. */
 export function checkResource(source: string, value: unknown): Loaded | { readonly problems: readonly Problem[] } {
   const place = { line: 0, column: 0 }
+  const excess = excessOfValue(value)
+  if (excess !== undefined) {
+    return { problems: [{ file: source, ...place, object: describeUnchecked(value, 0), path: '', ...excess }] }
+  }
   return check(source, { value, place, placeOf: () => place }, 0)
 }
 
@@ -93,7 +98,7 @@ function check(file: string, document: YamlDocument, index: number): Loaded | { 
   const result = KINDS[kind].schema.safeParse(value, { error: wantByDefault })
   if (result.success)
     return { resource: result.data, name: describeResource(result.data), file, line: document.place.line }
-  const problems = result.error.issues.flatMap((issue) => explain(issue, value))
+  const problems = result.error.issues.slice(0, MOST_PROBLEMS).flatMap((issue) => explain(issue, value))
   return {
     problems: problems.map(({ path, isName, text }) => ({ file, ...document.placeOf(path, isName), object, ...text })),
   }

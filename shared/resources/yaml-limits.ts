@@ -56,3 +56,23 @@ function childrenOf(token: unknown): unknown[] {
     for (const item of items as { key?: unknown; value?: unknown }[]) children.push(item.key, item.value)
   return children.filter((child) => typeof child === 'object' && child !== null)
 }
+
+/** Far more than any object has that its CRD lets through. */
+const MOST_VALUES = 50_000
+
+/** The same for what was parsed by somebody else, no deeper than he allows. */
+export function excessOfValue(value: unknown): Excess | undefined {
+  const open = [value]
+  for (let count = 0; open.length > 0; count++) {
+    if (count + open.length > MOST_VALUES)
+      return { found: `more than ${MOST_VALUES} values`, want: 'fewer; part the object into several' }
+    const next = open.pop()
+    if (typeof next !== 'object' || next === null) continue
+    const items: readonly unknown[] = Object.values(next)
+    if (items.length > MOST_ITEMS && !Array.isArray(next))
+      return { found: `${items.length} items in a map`, want: `at most ${MOST_ITEMS} in each` }
+    // A list that is too long is refused by its schema, which says how long it may be.
+    if (items.length <= MOST_ITEMS) open.push(...items)
+  }
+  return undefined
+}

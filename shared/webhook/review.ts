@@ -62,7 +62,9 @@ export function formatReview(uid: string, verdict: Verdict): string {
 }
 
 function shorten(warnings: readonly string[]): string[] {
-  const lines = warnings.flatMap((warning) => wrap(`weft: ${warning}`))
+  const lines = warnings.flatMap((warning) =>
+    wrap(`weft: ${warning.slice(0, MOST_WARNINGS * MOST_WARNING_CHARACTERS)}`),
+  )
   if (lines.length <= MOST_WARNINGS) return lines
   return [...lines.slice(0, MOST_WARNINGS - 1), `weft: and ${lines.length - MOST_WARNINGS + 1} more`]
 }
