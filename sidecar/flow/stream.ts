@@ -46,7 +46,7 @@ export interface HttpStream {
    * Gives the half up; no event follows. On HTTP/1.1 it closes the connection unless the half is already over. On HTTP/2 it is
    * a RST_STREAM and touches no other stream: refused REFUSED_STREAM; cancel and timeout CANCEL; protocol PROTOCOL_ERROR; closed and
    * internal INTERNAL_ERROR; and NO_ERROR whatever the code when a server has answered in full and only the request goes on:
-   * its client may stop sending it. What had been handed over and not sent is dropped.
+   * its client may stop sending it, once what waits of the answer has gone. Otherwise what was not sent is dropped.
    */
   reset(code: ResetCode): void
   /**

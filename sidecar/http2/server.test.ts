@@ -115,6 +115,22 @@ test('a reset behind a whole answer tells the client to stop sending, without an
   expect([upload.rstCode, errors]).toEqual([0, []])
 })
 
+test('an answer that was handed over whole goes out before its client is told to stop sending', async () => {
+  await using server = await startCodecServer()
+  await using client = connectNodeClient(server.port)
+  const upload = client.session.request({ ':method': 'POST', ':path': '/' })
+  const { stream } = await server.request(0)
+  const size = 300_000
+  stream.sendHead([':status', '413'], false)
+  stream.sendData(Buffer.alloc(size), 0, size, true)
+  stream.reset('cancel')
+  const { headers, body } = await answerOf(upload)
+  await untilClosed(upload)
+
+  expect([headers[':status'], body.length, upload.rstCode]).toEqual([413, size, 0])
+  expect(server.connections[0]?.active).toBe(0)
+})
+
 test('a client that gives up is heard as cancel', async () => {
   await using server = await startCodecServer()
   await using client = connectNodeClient(server.port)

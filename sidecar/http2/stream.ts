@@ -167,6 +167,15 @@ export abstract class Stream implements HttpStream, Sender {
   #endSending(): void {
     this.isSent = true
     if (this.isReceived) this.owner.onComplete(this)
+    else this.onSent()
+  }
+
+  /** Our END_STREAM has gone, and the peer's has not come. */
+  protected onSent(): void {}
+
+  /** All of ours has been handed over, the end too, and some of it waits. */
+  protected get isEnding(): boolean {
+    return this.#endsWith !== null
   }
 
   // ---- receiving

@@ -283,3 +283,17 @@ describe('steps', () => {
     expect(ends).toEqual(['a', 'b'])
   })
 })
+
+test('a request that goes on behind its answer is discarded on HTTP/1.1, and told to stop on HTTP/2', () => {
+  for (const [version, told] of [
+    ['1.1', []],
+    ['2', ['reset cancel']],
+  ] as const) {
+    const bench = new Bench()
+    Object.assign(bench.downstream, { version })
+    bench.request('POST', false)
+    bench.exchange.fail('REQUEST_TIMEOUT')
+
+    expect(bench.downstream.said.filter((word) => word.startsWith('reset'))).toEqual(told)
+  }
+})

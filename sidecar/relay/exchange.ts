@@ -226,10 +226,7 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     attempt.isOver = true
     this.#current = null
     this.#endAttempt(attempt, this.#isResponseOver ? null : code)
-    if (this.#isResponseOver) {
-      this.#finish()
-      return this.#discardRest()
-    }
+    if (this.#isResponseOver) return this.#finishEarly()
     if (this.isAnswered) {
       this.reason = code
       this.downstream.reset('closed')
@@ -356,13 +353,14 @@ export class HttpExchange implements Exchange, StreamEvents, AttemptOwner {
     this.#abandonCurrent('cancel', code)
     if (this.isAnswered) this.downstream.reset('closed')
     else this.#answerLocally(code)
-    this.#finish()
-    this.#discardRest()
+    this.#finishEarly()
   }
 
-  /** What is left of the request is the codec's to discard: it must not stay paused. */
-  #discardRest(): void {
-    if (!this.#isRequestOver) this.downstream.resume()
+  /** What is left of the request is the codec's to discard: it must not stay paused. On HTTP/2 its client is told to stop. */
+  #finishEarly(): void {
+    this.#finish()
+    if (!this.#isRequestOver && this.downstream.version === '2') this.downstream.reset('cancel')
+    else this.downstream.resume()
   }
 
   #answerLocally(code: FaultCode): void {
