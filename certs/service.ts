@@ -9,7 +9,7 @@ import type { Attestor } from './attest.ts'
 import type { Authority } from './authority.ts'
 import type { SourceLimit } from './limit.ts'
 import type { Metrics, Outcome } from './metrics.ts'
-import { issueSvid, publicKeyOf } from './sign.ts'
+import { issueSvid, readRequest } from './sign.ts'
 
 export interface SigningParts {
   readonly authority: Watch<Authority>
@@ -68,9 +68,12 @@ async function sign(parts: SigningParts, request: SignRequest, source: string): 
     if (isTransient) throw new Refusal(status.UNAVAILABLE, 'certs cannot check tokens now; try again', refusal)
     throw new Refusal(status.UNAUTHENTICATED, 'the token is not good from this address; see the log of certs', refusal)
   }
-  const publicKey = await publicKeyOf(request.csr).catch((error: Error) => {
+  const { publicKey, claims } = await readRequest(request.csr).catch((error: Error) => {
     throw new Refusal(status.INVALID_ARGUMENT, error.message, `${error.message} (${id})`)
   })
+  // The identity is the token's, whatever the request says. A sidecar asks for just that.
+  const ignored = claims.filter((claim) => claim !== `url ${id}`)
+  if (ignored.length > 0) log.warn({ source, id, ignored }, 'a CSR claims what its owner does not get')
   const svid = await issueSvid(authority.current, { id, publicKey, lifetimeMs, wallMs: clock.wall() })
   log.info({ source, id, serial: svid.serial, expiresAt: new Date(svid.notAfterMs) }, 'certificate issued')
   return { chainPem: svid.chain, rootsPem: authority.current.bundle, notAfterMs: svid.notAfterMs }

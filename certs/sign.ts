@@ -22,8 +22,15 @@ const MAX_CSR_BYTES = 4096
 const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
 const P256_BYTES = P256_PREFIX.length + 64
 
-/** The public key (SPKI, DER) of a request; throws an Error that says why it is refused. Names in it are not looked at. */
-export async function publicKeyOf(csr: Buffer): Promise<Buffer> {
+export interface CertificateRequest {
+  /** SPKI, DER. */
+  readonly publicKey: Buffer
+  /** What it asks for beside a certificate on that key, such as "dns example.com" or "CA:true". Nobody gets any of it. */
+  readonly claims: readonly string[]
+}
+
+/** Throws an Error that says why it is refused. */
+export async function readRequest(csr: Buffer): Promise<CertificateRequest> {
   if (csr.length > MAX_CSR_BYTES) throw new Error(`the CSR is longer than ${MAX_CSR_BYTES} bytes`)
   const request = parse(csr)
   const spki = Buffer.from(request.publicKey.rawData)
@@ -33,7 +40,18 @@ export async function publicKeyOf(csr: Buffer): Promise<Buffer> {
   requirePoint(spki)
   const isOwn = await request.verify().catch(() => false)
   if (!isOwn) throw new Error('the signature of the CSR is wrong')
-  return spki
+  return { publicKey: spki, claims: claimsOf(request) }
+}
+
+function claimsOf({ subject, extensions }: Pkcs10CertificateRequest): readonly string[] {
+  const asked = extensions.flatMap((extension) => {
+    if (extension instanceof SubjectAlternativeNameExtension)
+      return extension.names.items.map(({ type, value }) => `${type} ${value}`)
+    if (extension instanceof BasicConstraintsExtension) return extension.ca ? ['CA:true'] : []
+    if (extension instanceof KeyUsagesExtension) return [`key usages ${extension.usages}`]
+    return [`extension ${extension.type}`]
+  })
+  return subject === '' ? asked : [`subject ${subject}`, ...asked]
 }
 
 function parse(csr: Buffer): Pkcs10CertificateRequest {

@@ -3,18 +3,74 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
+import { readCertificates, requireChainToRoot } from '#shared/identity/pem.ts'
 import { spiffeIdOf } from '#shared/identity/x509.ts'
 import { createKubeClient } from '#shared/kube/client.ts'
 import { readKubeconfig } from '#shared/kube/config.ts'
 import { CONFIG_MAPS, type KubeObject, NAMESPACES, type ObjectName, SECRETS } from '#shared/kube/objects.ts'
-
-import { makeCsr } from '../support/certs.ts'
+import { makeRoot } from '../../certs/authority.ts'
+import { makeCsr, startTestCerts } from '../support/certs.ts'
+import { makeIntermediate } from '../support/intermediate.ts'
 import { type RealWorld, startRealWorld } from '../support/kubernetes-world.ts'
 import { type Attempts, testSpoofing } from './kubernetes-suite.ts'
 
 const WEB = 'spiffe://weft.local/ns/shop/sa/web'
 
 describe('with a real API server', () => testSpoofing(startRealWorld, more))
+
+describe('a root that is given', () => {
+  const place: ObjectName = { namespace: 'weft-system', name: 'weft-root' }
+  const give = (world: RealWorld, pair: Readonly<Record<string, string>>) => {
+    const encoded = Object.entries(pair).map(([key, text]) => [key, Buffer.from(text).toString('base64')])
+    const secret = { metadata: place, type: 'kubernetes.io/tls', data: Object.fromEntries(encoded) }
+    return world.client.create(SECRETS, secret)
+  }
+
+  test('is used as it is: a root alone, or an intermediate and the root above it', async () => {
+    await using world = await startRealWorld()
+    const start = () => startTestCerts({ kubeconfig: world.kubeconfig, isRootGiven: true })
+    await expect(start()).rejects.toThrow('Secret weft-system/weft-root is not there, and WEFT_ROOT_FROM=given')
+    const pod = await world.putPod('web', 'web', '127.0.6.1')
+    const own = await makeRoot({ trustDomain: 'weft.local', wallMs: Date.now() })
+    const theirs = await makeIntermediate()
+    const given = [
+      { pair: { 'tls.crt': own.root, 'tls.key': own.key }, root: own.root, above: [] },
+      {
+        pair: { 'tls.crt': theirs.chain, 'tls.key': theirs.key, 'ca.crt': theirs.root },
+        root: theirs.root,
+        above: [theirs.chain],
+      },
+    ]
+    for (const { pair, root, above } of given) {
+      const { metadata, data } = await give(world, pair)
+      const certs = await start()
+      try {
+        const request = { csr: makeCsr(WEB), token: await world.tokenOf(pod, 'own') }
+        const { chainPem, rootsPem } = await certs.sign(request, '127.0.6.1')
+        expect(rootsPem).toBe(root)
+        const [leaf, ...rest] = readCertificates(chainPem)
+        expect(rest.map(String)).toEqual(above.map((pem) => String(new X509Certificate(pem))))
+        expect(leaf?.verify(new X509Certificate(above[0] ?? root).publicKey)).toBe(true)
+        requireChainToRoot(chainPem, root, Date.now())
+        await expect
+          .poll(async () => (await bundleIn(world, 'shop'))?.['data'], { timeout: 20_000 })
+          .toEqual({
+            'bundle.pem': root,
+          })
+        const after = await world.client.get(SECRETS, place)
+        expect([after.metadata.resourceVersion, after['data']]).toEqual([metadata.resourceVersion, data])
+      } finally {
+        await certs[Symbol.asyncDispose]()
+        await world.client.remove(SECRETS, place)
+      }
+    }
+  })
+})
+
+const bundleIn = async (world: RealWorld, namespace: string): Promise<KubeObject | undefined> => {
+  const place: ObjectName = { namespace, name: 'weft-trust-bundle' }
+  return world.client.get(CONFIG_MAPS, place).catch(() => undefined)
+}
 
 function more(now: () => Attempts<RealWorld>): void {
   test('a token that we made as the expired and the foreign one were is good, so those are refused for what they are', async () => {
@@ -39,10 +95,6 @@ function more(now: () => Attempts<RealWorld>): void {
     expect(new X509Certificate(text('tls.crt')).checkPrivateKey(createPrivateKey(text('tls.key')))).toBe(true)
   })
 
-  const bundleIn = async (world: RealWorld, namespace: string): Promise<KubeObject | undefined> => {
-    const place: ObjectName = { namespace, name: 'weft-trust-bundle' }
-    return world.client.get(CONFIG_MAPS, place).catch(() => undefined)
-  }
   const published = async (world: RealWorld, namespace: string) => {
     for (;;) {
       const found = await bundleIn(world, namespace)

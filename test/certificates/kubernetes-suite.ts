@@ -1,12 +1,11 @@
 // What certs must never do on Kubernetes: give an identity to anybody but its owner. The same attempts in a world with a real API
 // server and in one with a fake. Real gRPC over real sockets; every refusal must be in the log with its reason.
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { encodeCsr } from '#shared/identity/csr.ts'
-import { parseSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { spiffeIdOf } from '#shared/identity/x509.ts'
 import { makeCsr, startTestCerts, type TestCerts } from '../support/certs.ts'
+import { type Claims, csrClaiming, csrOf } from '../support/csr.ts'
 import type { KubernetesWorld, TestPod, TokenKind } from '../support/kubernetes-world.ts'
 
 const WEB = 'spiffe://weft.local/ns/shop/sa/web'
@@ -77,10 +76,39 @@ export function testSpoofing<W extends KubernetesWorld>(
     expect(leaf.verify(new X509Certificate(rootsPem).publicKey)).toBe(true)
   })
 
-  test('1. a CSR that names another service account gets its own identity', async () => {
+  const CLAIMS: readonly (readonly [string, Claims, readonly string[]])[] = [
+    ['another service account', { names: [{ type: 'url', value: ADMIN }] }, [`url ${ADMIN}`]],
+    [
+      'its own service account and others beside it',
+      {
+        names: [
+          { type: 'url', value: WEB },
+          { type: 'url', value: ADMIN },
+          { type: 'dns', value: 'weft-control.weft-system.svc' },
+          { type: 'ip', value: '10.0.0.1' },
+        ],
+      },
+      [`url ${ADMIN}`, 'dns weft-control.weft-system.svc', 'ip 10.0.0.1'],
+    ],
+    ['an authority (CA:true)', { isAuthority: true }, ['CA:true', 'key usages 96']],
+    ['a subject', { subject: 'CN=admin' }, ['subject CN=admin']],
+  ]
+  test.each(CLAIMS)('1. a CSR that claims %s gets its own identity and no more, and it is logged', async (...row) => {
+    const [, claims, ignored] = row
+    const before = certs.logged.length
     const token = await world.tokenOf(pod, 'own')
-    const { chainPem } = await certs.sign({ csr: makeCsr(ADMIN), token }, address)
-    expect(spiffeIdOf(new X509Certificate(chainPem).raw)).toBe(WEB)
+    const { chainPem } = await certs.sign({ csr: await csrClaiming(claims), token }, address)
+    const leaf = new X509Certificate(chainPem)
+    expect(leaf).toMatchObject({ subjectAltName: `URI:${WEB}`, subject: undefined, ca: false })
+    expect(leaf.checkIssued(leaf)).toBe(false)
+    const told = { msg: 'a CSR claims what its owner does not get', source: address, id: WEB, ignored }
+    expect(certs.logged.slice(before)).toContainEqual(expect.objectContaining(told))
+  })
+
+  test('what a sidecar asks for is all its own, and nothing is said of claims', async () => {
+    const before = certs.logged.length
+    await certs.sign({ csr: makeCsr(WEB), token: await world.tokenOf(pod, 'own') }, address)
+    expect(certs.logged.slice(before).map(({ msg }) => msg)).toEqual(['certificate issued'])
   })
 
   const WRONG: readonly (readonly [number, string, TokenKind])[] = [
@@ -141,9 +169,10 @@ export function testSpoofing<W extends KubernetesWorld>(
   })
 
   test.each([
-    ['an RSA key of 4096 bits', () => rsaKey(4096), 'the key of the CSR is not ECDSA P-256'],
-    ['an RSA key of 1024 bits', () => rsaKey(1024), 'the key of the CSR is not ECDSA P-256'],
-    ['a key of another curve', otherCurve, 'the key of the CSR is not ECDSA P-256'],
+    ['an RSA key of 4096 bits', () => csrOf('rsa-4096'), 'the key of the CSR is not ECDSA P-256'],
+    ['an RSA key of 1024 bits', () => csrOf('rsa-1024'), 'the key of the CSR is not ECDSA P-256'],
+    ['a key of another curve', () => csrOf('P-384'), 'the key of the CSR is not ECDSA P-256'],
+    ['an Ed25519 key', () => csrOf('ed25519'), 'the key of the CSR is not ECDSA P-256'],
     ['5000 bytes', () => Buffer.alloc(5000, 0x30), 'the CSR is longer than 4096 bytes'],
     ['garbage', () => Buffer.from('no request'), 'the CSR cannot be read'],
   ])('14. the owner of a token gets nothing for a CSR with %s', async (_what, make, reason) => {
@@ -151,17 +180,26 @@ export function testSpoofing<W extends KubernetesWorld>(
     expect(answer).toEqual({ code: status.INVALID_ARGUMENT, reason: `${reason} (${WEB})` })
   })
 
+  test('15. who asks too often is refused, whatever the token, and nobody else is', async () => {
+    const [own, admin] = [await world.tokenOf(pod, 'own'), await world.putPod(`admin-${count}`, 'admin', neighbour)]
+    const before = certs.logged.length
+    const ask = (token: string) =>
+      certs.sign({ csr: makeCsr(WEB), token }, address).then(
+        () => status.OK,
+        ({ code }: { code: status }) => code,
+      )
+    const answers: status[] = []
+    for (let round = 0; round < 10 && !answers.includes(status.RESOURCE_EXHAUSTED); round++) {
+      answers.push(...(await Promise.all(Array.from({ length: 10 }, () => ask('a guess')))))
+    }
+    expect(answers.indexOf(status.RESOURCE_EXHAUSTED)).toBeGreaterThanOrEqual(10)
+    expect(await Promise.all(Array.from({ length: 10 }, () => ask(own)))).toContain(status.RESOURCE_EXHAUSTED)
+    const told = { msg: 'refused to sign', source: address, reason: 'too many requests from this address' }
+    expect(certs.logged.slice(before)).toContainEqual(expect.objectContaining(told))
+    await certs.sign({ csr: makeCsr(ADMIN), token: await world.tokenOf(admin, 'own') }, neighbour)
+  })
+
   more(() => ({ world, certs, pod, address }))
-}
-
-function rsaKey(modulusLength: number): Buffer {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength })
-  return encodeCsr(privateKey, publicKey, parseSpiffeId(WEB))
-}
-
-function otherCurve(): Buffer {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' })
-  return encodeCsr(privateKey, publicKey, parseSpiffeId(WEB))
 }
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')

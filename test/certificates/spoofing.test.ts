@@ -1,5 +1,5 @@
 // What certs must never do: give an identity to anybody but its owner. Real gRPC over real sockets; the callers are hostile.
-import { generateKeyPairSync, sign as signBytes, X509Certificate } from 'node:crypto'
+import { sign as signBytes, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { DER, encodeElement } from '#shared/identity/der.ts'
 import { spiffeIdOf } from '#shared/identity/x509.ts'
 import { makeCsr, sha256, startTestCerts, type TestCerts } from '../support/certs.ts'
+import { csrOf, keyPair } from '../support/csr.ts'
 
 const WEB = 'spiffe://weft.local/ns/shop/sa/web'
 const ADMIN = 'spiffe://weft.local/ns/shop/sa/admin'
@@ -94,27 +95,6 @@ test('a token that was taken out of the file is refused from the next call on', 
   expect(await refusalOf(makeCsr(WEB), WEB_TOKEN, web)).toEqual(UNAUTHENTICATED)
 })
 
-/** A CSR of any key: PKCS #10 with an empty subject and no attributes. */
-function csrOf(type: 'rsa' | 'P-384' | 'ed25519' | 'P-256', change: (der: Buffer) => Buffer = (der) => der): Buffer {
-  const { privateKey, publicKey } = keyPair(type)
-  const spki = publicKey.export({ type: 'spki', format: 'der' })
-  const info = encodeElement(DER.sequence, Buffer.of(2, 1, 0), encodeElement(DER.sequence), spki, Buffer.of(0xa0, 0))
-  const [hash, algorithm] = {
-    rsa: ['sha256', '300d06092a864886f70d01010b0500'] as const,
-    'P-384': ['sha384', '300a06082a8648ce3d040303'] as const,
-    ed25519: [null, '300506032b6570'] as const,
-    'P-256': ['sha256', '300a06082a8648ce3d040302'] as const,
-  }[type]
-  const signature = encodeElement(DER.bitString, Buffer.of(0), signBytes(hash, info, privateKey))
-  return change(encodeElement(DER.sequence, info, Buffer.from(algorithm, 'hex'), signature))
-}
-
-function keyPair(type: 'rsa' | 'P-384' | 'ed25519' | 'P-256') {
-  if (type === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 2048 })
-  if (type === 'ed25519') return generateKeyPairSync('ed25519')
-  return generateKeyPairSync('ec', { namedCurve: type })
-}
-
 /** Changes one byte of the public point, so that it lies on no curve and nobody can have its private key. */
 function offCurve(csr: Buffer): Buffer {
   const point = csr.indexOf(Buffer.from('03420004', 'hex')) + 4
@@ -132,13 +112,13 @@ test.each([
   ['an RSA key', () => csrOf('rsa'), NOT_P256],
   ['a P-384 key', () => csrOf('P-384'), NOT_P256],
   ['an Ed25519 key', () => csrOf('ed25519'), NOT_P256],
-  ['a point that is not on the curve', () => csrOf('P-256', offCurve), 'the key of the CSR is no point of P-256'],
-  ['a broken signature', () => csrOf('P-256', brokenSignature), 'the signature of the CSR is wrong'],
+  ['a point that is not on the curve', () => offCurve(csrOf('P-256')), 'the key of the CSR is no point of P-256'],
+  ['a broken signature', () => brokenSignature(csrOf('P-256')), 'the signature of the CSR is wrong'],
   ['the public key of somebody else', stolenKey, 'the signature of the CSR is wrong'],
   ['garbage', () => Buffer.from('not a request at all'), 'the CSR cannot be read'],
   ['nothing', () => Buffer.alloc(0), 'the CSR cannot be read'],
   ['a certificate', () => new X509Certificate(certs.roots).raw, 'the CSR cannot be read'],
-  ['a request cut short', () => csrOf('P-256', (der) => der.subarray(0, 60)), 'the CSR cannot be read'],
+  ['a request cut short', () => csrOf('P-256').subarray(0, 60), 'the CSR cannot be read'],
   ['2000 nested sequences', () => nested(1000), 'the CSR cannot be read'],
   ['4097 bytes', () => Buffer.alloc(4097, 0x30), 'the CSR is longer than 4096 bytes'],
 ])('the owner of a token gets nothing for a CSR with %s', async (_what, make, details) => {

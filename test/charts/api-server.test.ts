@@ -12,6 +12,8 @@ beforeAll(async () => {
   ok(['apply', '-f', '-'], helmTemplate('weft-crds'))
   ok(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'])
   ok(['apply', '-f', '-'], helmTemplate('weft', '-f', 'charts/weft/values-ha.yaml'))
+  // No control answers here: each policy would wait its 5 s for one.
+  ok(['delete', 'validatingwebhookconfiguration', 'weft-control'])
 })
 afterAll(() => kubectl[Symbol.asyncDispose]())
 

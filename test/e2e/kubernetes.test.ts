@@ -1,11 +1,12 @@
 // Weft on a real Kubernetes of one node: charts, a label, the shop. Needs root, ../shared and what its README asks for.
 // Calls are made by pods (test/fixtures/apps/caller.ts) that this machine reaches by their addresses.
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../support/caller.ts'
 import { captureLink } from '../support/capture.ts'
 import { remainsOfWeft } from './kubernetes/installation.ts'
-import { accessLogOf, apply, get, isReady, kubectl, podsOf, succeed } from './kubernetes/kubectl.ts'
+import { accessLogOf, apply, get, isReady, kubectl, podsOf, ROOT, succeed } from './kubernetes/kubectl.ts'
 import { probed, untilReady, visit } from './kubernetes/workloads.ts'
 import { createWorld, type World } from './kubernetes/world.ts'
 
@@ -130,6 +131,18 @@ async function requestsOf(app: string, direction: string, traceId: string, desti
       String(line['weft.service']).startsWith(`${world.inside}/${destination}`),
   )
 }
+
+test('weft identity says who a pod is, until when, and that its bundle vouches for it', async () => {
+  const [pod] = await podsOf(world.inside, 'app=catalog')
+  const words = ['identity', `${pod?.metadata.name}`, '--namespace', world.inside]
+  const said = await succeed(join(ROOT, 'bin/weft'), words)
+  expect(said).toContain('The trust bundle of this pod vouches for it.')
+  const { identity, problem, expiresAt } = JSON.parse(
+    await succeed(join(ROOT, 'bin/weft'), [...words, '--output', 'json']),
+  ) as { identity: string; problem: null; expiresAt: string }
+  expect({ identity, problem }).toEqual({ identity: identityOf('catalog'), problem: null })
+  expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now())
+})
 
 test('bytes of a headless service pass by mutual TLS too, and both ends know whose they are', async () => {
   const readCart = async () => expect((await world.shopper.request('http://web:8080/cart')).status).toBe(200)

@@ -62,6 +62,35 @@ describe('against a real API server', () => {
     informer.close()
   })
 
+  test('a bookmark near the end of a watch moves on the version from which the next one is asked', async () => {
+    for (const name of ['quiet', 'busy']) await createNamespace(api.client, name)
+    const seen: string[] = []
+    const asked: string[] = []
+    const second = Promise.withResolvers<string>()
+    const client: Pick<KubeClient, 'list' | 'watch'> = {
+      list: api.client.list,
+      async *watch(kind, options) {
+        asked.push(options.resourceVersion)
+        if (asked.length === 2) second.resolve(options.resourceVersion)
+        // The API server sends one two seconds before it ends a watch, and else each minute.
+        for await (const events of api.client.watch(kind, { ...options, timeoutSeconds: 6 })) {
+          seen.push(...events.map(({ type }) => type))
+          yield events
+        }
+      },
+    }
+    const informer = start(CONFIG_MAPS, { client, namespace: 'quiet' })
+    try {
+      await sized(informer, 'quiet', 0)
+      const { metadata } = await api.client.create(CONFIG_MAPS, { metadata: { namespace: 'busy', name: 'other' } })
+      expect(Number(await second.promise)).toBeGreaterThanOrEqual(Number(metadata.resourceVersion))
+      // Nothing else told of it.
+      expect(new Set(seen)).toEqual(new Set(['BOOKMARK']))
+    } finally {
+      informer.close()
+    }
+  }, 60_000)
+
   test('an informer lives through a restart of the API server and sees what changed meanwhile', async () => {
     await createNamespace(api.client, 'restart')
     await createService(api.client, 'restart', 'before')

@@ -42,6 +42,8 @@ export interface CertsOptions {
   readonly port?: number
   /** A file: certs keeps its root in that cluster and asks it about tokens, and pods are what the test puts there. */
   readonly kubeconfig?: string
+  /** There: the root is given, or it cannot start. */
+  readonly isRootGiven?: boolean
 }
 
 export interface TestCerts extends AsyncDisposable {
@@ -69,6 +71,7 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
     ...readCertsConfig({}),
     attest: options.kubeconfig === undefined ? ('tokens' as const) : ('kubernetes' as const),
     kubeconfig: options.kubeconfig ?? '',
+    rootFrom: options.isRootGiven === true ? ('given' as const) : ('made' as const),
     trustDomain: 'weft.local',
     listen: [{ host: '127.0.0.1', port: options.port ?? 0 }],
     stateDir: join(directory, 'state'),
@@ -127,7 +130,7 @@ async function rootsIn(kubeconfig: string): Promise<string> {
   try {
     const secret = await client.get(SECRETS, { namespace: 'weft-system', name: 'weft-root' })
     const data = secret['data'] as Readonly<Record<string, string>>
-    return Buffer.from(data['ca.crt'] ?? '', 'base64').toString('utf8')
+    return Buffer.from(data['ca.crt'] ?? data['tls.crt'] ?? '', 'base64').toString('utf8')
   } finally {
     client.close()
   }
