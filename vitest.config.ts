@@ -44,7 +44,7 @@ export default defineConfig({
           ...shared,
           name: 'compat',
           include: ['sidecar/http1/{server,client}*.test.ts', 'sidecar/http1/tls.test.ts'],
-          testTimeout: 3_000,
+          testTimeout: 10_000,
         },
       },
       {

@@ -18,6 +18,8 @@ export interface Running {
   /** Memory that is its own (RssAnon). */
   anonymousMb(): number
   stop(): Promise<void>
+  /** Lets it write what it has to write at its end, such as a profile. */
+  end(): Promise<void>
 }
 
 const children = new Set<ChildProcess>()
@@ -53,6 +55,10 @@ export async function start(command: readonly string[], port: number): Promise<R
     anonymousMb: () => sumOver(pid, anonymousKbOf) / 1024,
     async stop() {
       child.kill('SIGKILL')
+      await gone
+    },
+    async end() {
+      child.kill('SIGTERM')
       await gone
     },
   }

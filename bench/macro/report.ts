@@ -41,13 +41,20 @@ export function writeJson(results: readonly Result[]): string {
   return file
 }
 
+export function profileOf(shares: ReadonlyMap<string, number>): string {
+  const rows = [...shares]
+    .filter(([, share]) => share >= 0.01)
+    .map(([where, share]) => `| ${where} | ${Math.round(share * 100)} % |`)
+  return ['| where the CPU of a pair goes, HTTP/1.1, 32 connections | share |', '| --- | --- |', ...rows].join('\n')
+}
+
 /** The table between its marks in docs/performance.md, which a full run may renew. */
-export function writePage(results: readonly Result[]): void {
+export function writePage(results: readonly Result[], profile: string): void {
   const page = readFileSync(PAGE, 'utf8')
   const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)]
   if (from < 0 || to < from) throw new Error(`docs/performance.md: want ${BEGIN} and ${END}`)
   const day = new Date().toISOString().slice(0, 10)
   const rounds = results[0]?.rounds ?? 0
   const note = `Measured on ${day}, ${rounds} rounds, ${cpus().length} cores shared with other work (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}.`
-  writeFileSync(PAGE, `${page.slice(0, from)}${BEGIN}\n${note}\n\n${tableOf(results)}\n${page.slice(to)}`)
+  writeFileSync(PAGE, `${page.slice(0, from)}${BEGIN}\n${note}\n\n${tableOf(results)}\n\n${profile}\n${page.slice(to)}`)
 }

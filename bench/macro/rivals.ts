@@ -26,19 +26,32 @@ export interface Arena {
   pairs(upstream: number, traffic: 'http1' | 'grpc'): Promise<readonly Rival[]>
 }
 
-const CALLER = 'spiffe://weft.local/ns/shop/sa/web'
-const SERVER = 'spiffe://weft.local/ns/shop/sa/catalog'
-const ROOT = join(import.meta.dirname, '../..')
-
-export async function openArena(directory: string, print: (line: string) => void): Promise<Arena> {
+async function issueIdentities(): Promise<{ readonly caller: Identity; readonly server: Identity }> {
   const authority = await createTestAuthority()
   const issue = async (id: string): Promise<Identity> => {
     const { chain, key, roots } = await authority.issue(id)
     return { id, chain, roots, key: key.export({ type: 'pkcs8', format: 'pem' }) }
   }
-  const caller = await issue(CALLER)
-  const server = await issue(SERVER)
-  const weft = createWeft(await bundleProxy())
+  return { caller: await issue(CALLER), server: await issue(SERVER) }
+}
+
+/** A pair from its sources, each process of which writes a CPU profile into the folder when it ends. */
+export async function startProfiledPair(upstream: number, folder: string): Promise<Rival> {
+  const { caller, server } = await issueIdentities()
+  const source = join(import.meta.dirname, 'weft-proxy.ts')
+  const weft = createWeft(['--cpu-prof', `--cpu-prof-dir=${folder}`, source])
+  const far = await weft({ direction: 'inbound', to: `127.0.0.1:${upstream}`, peer: null, identity: server })
+  const near = await weft({ direction: 'outbound', to: `127.0.0.1:${far.port}`, peer: SERVER, identity: caller })
+  return { name: 'Weft', port: near.port, proxies: [near.running, far.running] }
+}
+
+const CALLER = 'spiffe://weft.local/ns/shop/sa/web'
+const SERVER = 'spiffe://weft.local/ns/shop/sa/catalog'
+const ROOT = join(import.meta.dirname, '../..')
+
+export async function openArena(directory: string, print: (line: string) => void): Promise<Arena> {
+  const { caller, server } = await issueIdentities()
+  const weft = createWeft([await bundleProxy()])
   const found = findEnvoy()
   if (found.program === null) print(`Envoy is left out: ${found.reason}`)
   const envoy = found.program === null ? undefined : createEnvoy(found.program, directory)
@@ -84,11 +97,11 @@ async function bundleProxy(): Promise<string> {
   return outfile
 }
 
-function createWeft(program: string) {
+function createWeft(program: readonly string[]) {
   return async (config: Omit<ProxyConfig, 'port' | 'traces' | 'accessLog'>) => {
     const port = await freePort()
     const given: ProxyConfig = { ...config, port, traces: null, accessLog: false }
-    return { port, running: await start([process.execPath, program, JSON.stringify(given)], port) }
+    return { port, running: await start([process.execPath, ...program, JSON.stringify(given)], port) }
   }
 }
 

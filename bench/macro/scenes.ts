@@ -4,7 +4,8 @@ import { compare, type Result, type Scene } from './compare.ts'
 import { runGrpcLoad, startGrpcServer } from './grpc.ts'
 import { runWrk, startNginx } from './load.ts'
 import { type Running, temporaryDirectory } from './processes.ts'
-import { tableOf, writeJson, writePage } from './report.ts'
+import { profilePair } from './profile.ts'
+import { profileOf, tableOf, writeJson, writePage } from './report.ts'
 import { type Arena, openArena, type Rival } from './rivals.ts'
 
 export interface BenchOptions {
@@ -36,7 +37,18 @@ export async function runScenes(options: BenchOptions): Promise<void> {
   await play(() => pairScenes(arena, directory, options))
   await play(() => grpcScenes(arena, options))
   print(`\n${tableOf(results)}\n\n${join(writeJson(results))}`)
-  if (options.isForPage) writePage(results)
+  const profile = profileOf(await profileScene(directory))
+  print(`\n${profile}`)
+  if (options.isForPage) writePage(results, profile)
+}
+
+async function profileScene(directory: string): Promise<ReadonlyMap<string, number>> {
+  const { port, running } = await startNginx(directory)
+  try {
+    return await profilePair(port, (at) => runWrk(at, { connections: 32, seconds: 5 }))
+  } finally {
+    await running.stop()
+  }
 }
 
 interface Played {

@@ -80,4 +80,5 @@ async function main(): Promise<void> {
   await startListener({ direction: given.direction, port: given.port, handler })
 }
 
+process.once('SIGTERM', () => process.exit(0))
 await main()

@@ -1,7 +1,7 @@
 // One request to the application and its answer. http2-proxy moves the body and minds errors and ends; the heads are ours, so that
 // names keep their case, fields their order and Host its value.
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { ws as forwardTunnel, web as forwardWeb, type http1WebOptions, type wsHttp1Options } from 'http2-proxy'
+import proxy, { type http1WebOptions, type wsHttp1Options } from 'http2-proxy'
 import { fieldValue, sameName } from '#flow/fields.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { ForwardedRequest, ForwardedResponse, TunnelEnd } from './forwarded.ts'
@@ -79,7 +79,7 @@ export class ClientStream implements HttpStream {
   async #forwardWeb(body: ForwardedRequest, how: object): Promise<void> {
     const response = new ForwardedResponse()
     this.#end = () => response.emit('finish')
-    await forwardWeb(body as never, response as never, how as http1WebOptions)
+    await proxy.web(body as never, response as never, how as http1WebOptions)
   }
 
   async #forwardTunnel(body: ForwardedRequest, how: object): Promise<void> {
@@ -89,7 +89,7 @@ export class ClientStream implements HttpStream {
     tunnel.onBytes = (bytes) => this.events.onData(bytes, 0, bytes.length, false)
     tunnel.onFinal = () => this.#onReceived()
     this.#end = () => tunnel.emit('close')
-    await forwardTunnel(body as never, tunnel as never, EMPTY, how as wsHttp1Options)
+    await proxy.ws(body as never, tunnel as never, EMPTY, how as wsHttp1Options)
   }
 
   /** Before http2-proxy's own listeners, so that a head is told before the bytes behind it. */
