@@ -57,10 +57,14 @@ const bytesOf = (socket: Socket, atLeast: number) =>
     })
   })
 
+/** On a busy machine a client may be silent for so long that the server is let speak first. */
+const DECLARED = { protocol: 'http' } as const
+
 describe('HTTP/1.1 through two sidecars', () => {
   test('requests pass over mutual TLS and both ends know each other', async () => {
     const pair = await pairFor({
       application: await httpApp((request, body) => `${request.method} ${request.url} ${body}`),
+      config: DECLARED,
     })
 
     const response = await call(pair, '/a%20b?c=d', { method: 'POST', body: 'hello' })
@@ -84,7 +88,7 @@ describe('HTTP/1.1 through two sidecars', () => {
   })
 
   test('one connection carries many requests, and so does the one between the sidecars', async () => {
-    const pair = await pairFor({ application: await httpApp((request) => request.url ?? '') })
+    const pair = await pairFor({ application: await httpApp((request) => request.url ?? ''), config: DECLARED })
     for (let i = 0; i < 50; i++) expect(await (await call(pair, `/${i}`)).text()).toBe(`/${i}`)
 
     expect(pair.events.client.filter((event) => event.kind === 'request')).toHaveLength(50)
