@@ -26,10 +26,10 @@ export interface DestinationParts {
 
 /** null: not of this mesh. `key` is a formatted address; a text that is none is not of the mesh either. */
 export function destinationOf(parts: DestinationParts, key: string, callerNamespace: string): DestinationConfig | null {
-  const { byVirtualAddress, byPodAddress, nodePorts } = parts.inventory
+  const { virtual, byPodAddress, nodePorts } = parts.inventory
   const address = readAddress(key)
   if (address === undefined) return null
-  const service = byVirtualAddress.get(key) ?? nodePorts.at(address)
+  const service = virtual.at(key, callerNamespace) ?? nodePorts.at(address)
   if (service !== undefined) return serviceDestination(parts, service, callerNamespace)
   const pod = byPodAddress.get(address.host)
   return pod === undefined ? null : podDestination(parts, pod, address.port)

@@ -6,7 +6,7 @@ import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { WorkloadResource } from '#shared/resources/workload.ts'
 import type { World, WorldPod } from '#shared/standalone/world.ts'
 import { compareText } from './status.ts'
-import { type NodePorts, nodePortsOf, type ServiceAtPort, virtualAddresses } from './virtual-addresses.ts'
+import { type NodePorts, nodePortsOf, type VirtualAddresses, virtualAddresses } from './virtual-addresses.ts'
 
 export interface Pod {
   readonly world: WorldPod
@@ -29,8 +29,7 @@ export interface Inventory {
   /** Services that have no virtual address, by name. */
   readonly headless: ReadonlySet<string>
   readonly pods: ReadonlyMap<string, Pod>
-  /** By formatted virtual address and port. */
-  readonly byVirtualAddress: ReadonlyMap<string, ServiceAtPort>
+  readonly virtual: VirtualAddresses
   readonly nodePorts: NodePorts
   readonly byPodAddress: ReadonlyMap<string, Pod>
   /** Names of services with internalTrafficPolicy: Local. */
@@ -55,7 +54,7 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
     services,
     headless: new Set(world.services.filter(({ addresses }) => addresses.length === 0).map(keyOf)),
     pods: new Map(all.map((pod) => [pod.world.name, pod])),
-    byVirtualAddress: virtualAddresses(world, services),
+    virtual: virtualAddresses(world, services),
     nodePorts: nodePortsOf(world, services),
     byPodAddress: podAddresses(all),
     localOnly: new Set(world.services.filter(({ isLocalOnly }) => isLocalOnly).map(keyOf)),

@@ -138,7 +138,8 @@ describe('addresses of a service', () => {
     ...object,
     status: { loadBalancer: { ingress } },
   })
-  const leadsTo = (model: Model, address: string) => model.destination(address, 'front')?.service?.name ?? null
+  const leadsTo = (model: Model, address: string, caller = 'front') =>
+    model.destination(address, caller)?.service?.name ?? null
   const both = (spec: object, ...ingress: object[]) =>
     modelOf({ services: [withStatus(service(spec), ...ingress)], pods, slices })
 
@@ -146,7 +147,8 @@ describe('addresses of a service', () => {
     const ingress = [{ ip: '203.0.113.5', ipMode: 'VIP' }, { ip: '2001:db8::5' }, { hostname: 'lb.example.com' }]
     const model = both({ type: 'LoadBalancer', externalIPs: ['198.51.100.7'] }, ...ingress)
     for (const address of ['203.0.113.5:80', '[2001:db8::5]:80', '198.51.100.7:80'])
-      expect(leadsTo(model, address), address).toBe('catalog')
+      expect(leadsTo(model, address, 'shop'), address).toBe('catalog')
+    expect(leadsTo(model, '203.0.113.5:80')).toBe('catalog')
     expect(leadsTo(model, '203.0.113.5:81')).toBeNull()
     // What lies around them is no part of the mesh.
     expect(model.ranges).toEqual(expect.arrayContaining(['203.0.113.5/32', '2001:db8::5/128', '198.51.100.7/32']))
@@ -211,7 +213,26 @@ describe('addresses of a service', () => {
       kind: 'endpoint',
       service: { name: 'catalog' },
     })
-    expect(leadsTo(model, '198.51.100.7:80')).toBe('b-old')
+    expect(leadsTo(model, '198.51.100.7:80', 'shop')).toBe('b-old')
+  })
+
+  test('an address that a service only claims diverts no callers of other namespaces, nor of one that claims it too', () => {
+    const spec = (host: string) => ({ ...at(host), externalIPs: ['8.8.8.8'], ports: [{ port: 443 }] })
+    const evil = service(spec('10.96.0.66'), 'evil')
+    const services = [{ ...evil, metadata: { ...evil.metadata, namespace: 'evil' } }, service(spec('10.96.0.8'), 'own')]
+    const model = modelOf({ services, pods, slices })
+    expect(['front', 'shop', 'evil'].map((caller) => leadsTo(model, '8.8.8.8:443', caller))).toEqual([
+      null,
+      'own',
+      'evil',
+    ])
+  })
+
+  test('of a service that claims very many addresses the first 64 lead to it', () => {
+    const externalIPs = Array.from({ length: 100 }, (_, index) => `198.51.100.${index}`)
+    const model = modelOf({ services: [service({ externalIPs })], pods, slices })
+    expect(leadsTo(model, '198.51.100.63:80', 'shop')).toBe('catalog')
+    expect(leadsTo(model, '198.51.100.64:80', 'shop')).toBeNull()
   })
 })
 

@@ -10,6 +10,8 @@ export interface KubeService {
   readonly addresses: readonly string[]
   /** Addresses from outside that lead to it too. */
   readonly externalAddresses?: readonly string[]
+  /** externalIPs: whoever may write a Service may name any address there. */
+  readonly claimedAddresses?: readonly string[]
   /** [30080, 80] */
   readonly nodePorts?: readonly (readonly [number, number])[]
   readonly isLocalOnly?: boolean
@@ -85,12 +87,18 @@ function readPort({ name, port, targetPort, appProtocol }: SpecPort): ServicePor
   }
 }
 
+/** Each is a range that every sidecar's question is held against. */
+const MOST_CLAIMED = 64
+
 /** What the node would send to the service itself: not what a load balancer wants to see (ipMode Proxy), nor what it filters. */
 function externalOf({ externalIPs = [], loadBalancerSourceRanges = [] }: ServiceSpec, { loadBalancer }: ServiceStatus) {
   const ingress = (loadBalancer?.ingress ?? []).filter(({ ipMode = 'VIP' }) => ipMode === 'VIP')
   const balanced = loadBalancerSourceRanges.length > 0 ? [] : ingress.flatMap(({ ip = '' }) => (ip === '' ? [] : [ip]))
-  const externalAddresses = [...new Set([...balanced, ...externalIPs])]
-  return externalAddresses.length === 0 ? {} : { externalAddresses }
+  const claimed = externalIPs.slice(0, MOST_CLAIMED)
+  return {
+    ...(balanced.length > 0 && { externalAddresses: balanced }),
+    ...(claimed.length > 0 && { claimedAddresses: claimed }),
+  }
 }
 
 export interface KubeSlice extends WorldSlice {

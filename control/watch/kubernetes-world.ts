@@ -40,7 +40,12 @@ export function toWorld(
       podCIDRs: rangesAround(podList.flatMap(({ addresses }) => addresses)),
       serviceCIDRs: [
         ...rangesAround(known.flatMap(({ addresses }) => addresses)),
-        ...singleRanges(known.flatMap(({ externalAddresses = [] }) => externalAddresses)),
+        ...singleRanges(
+          known.flatMap(({ externalAddresses = [], claimedAddresses = [] }) => [
+            ...externalAddresses,
+            ...claimedAddresses,
+          ]),
+        ),
         ...(known.some(({ nodePorts }) => nodePorts) ? singleRanges(nodeAddresses) : []),
       ],
       gateways: services.get(`${systemNamespace}/${controlService}`)?.addresses ?? [],

@@ -71,6 +71,8 @@ export interface WorldService {
   readonly addresses: readonly string[]
   /** Addresses outside the cluster's own ranges that lead to it too. */
   readonly externalAddresses?: readonly string[]
+  /** Such that nobody has given it: they lead to it for callers of its own namespace. */
+  readonly claimedAddresses?: readonly string[]
   /** Ports of every node that lead to a port of the service: [30080, 80]. */
   readonly nodePorts?: readonly (readonly [number, number])[]
   /** internalTrafficPolicy: Local: callers get the endpoints on their own node only. */
