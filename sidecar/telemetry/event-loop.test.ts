@@ -4,7 +4,7 @@ import { monitorEventLoop } from './event-loop.ts'
 test('a blocked event loop shows, and the next reading begins anew', async () => {
   const monitor = monitorEventLoop()
   try {
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     const until = performance.now() + 300
     while (performance.now() < until);
     await new Promise((resolve) => setTimeout(resolve, 60))
