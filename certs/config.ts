@@ -33,7 +33,7 @@ export const SETTINGS = {
     'Where Weft itself is: part of the identities of certs and control.',
   ),
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15012,[::1]:15012', 'Where to serve the signing call.'),
-  metricsListen: addresses('WEFT_METRICS_LISTEN', '', 'Where to serve /metrics and /ready; empty: nowhere.'),
+  metricsListen: addresses('WEFT_METRICS_LISTEN', '', 'Where to serve /metrics, /ready and /live; empty: nowhere.'),
   attest: oneOf('tokens', 'kubernetes')(
     'WEFT_ATTEST',
     'tokens',

@@ -3,10 +3,11 @@ import { Server } from '@grpc/grpc-js'
 import type { Address } from '#shared/address.ts'
 import { loadContract } from '#shared/contract/load.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
+import { startPages } from '#shared/pages.ts'
 import type { CertsConfig } from './config.ts'
 import { createSourceLimit } from './limit.ts'
 import { listen } from './listen.ts'
-import { createMetrics, type Metrics, serveMetrics } from './metrics.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { keepOwnIdentity } from './own-identity.ts'
 import { openPlatform, type Platform, type PlatformParts } from './platform.ts'
 import { warnOfExpiry } from './root-expiry.ts'
@@ -57,7 +58,8 @@ async function open(
   const server = createSigningServer(config, platform, metrics, parts)
   const listener = await listen({ server, addresses: config.listen, identity: own.identity, log })
   onClose(() => listener.close(config.drainTimeoutMs))
-  onClose(await serveMetrics(config.metricsListen, metrics))
+  const pages = await startPages(config.metricsListen, { metrics: metrics.render, isReady: () => true })
+  onClose(() => pages[Symbol.asyncDispose]())
   onClose(warnOfExpiry(authority, clock, log))
   platform.publish()
   log.info({ addresses: listener.addresses, id, rootExpiresAt: authority.current.endsAt }, 'certs is ready')

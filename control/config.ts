@@ -53,6 +53,7 @@ export const SETTINGS = {
   listen: addresses('WEFT_LISTEN', '127.0.0.1:15010', 'Where to serve discovery (gRPC with mutual TLS).'),
   otlpGrpcListen: addresses('WEFT_OTLP_GRPC_LISTEN', '127.0.0.1:4317', 'Where spans come in by gRPC; empty: nowhere.'),
   otlpHttpListen: addresses('WEFT_OTLP_HTTP_LISTEN', '127.0.0.1:4318', 'Where spans come in by HTTP; empty: nowhere.'),
+  metricsListen: addresses('WEFT_METRICS_LISTEN', '', 'Where to serve /metrics, /ready and /live; empty: nowhere.'),
   socket: text('WEFT_SOCKET', '/run/weft/control.sock', 'The Unix socket of the local API, for its owner alone.'),
   configFiles: list(
     'WEFT_CONFIG_FILES',

@@ -8,6 +8,7 @@ import type { Watch } from '#shared/watch.ts'
 import { openCertificate } from '#shared/webhook/open-certificate.ts'
 import { type ConfigStore, createConfigStore } from './apply.ts'
 import type { ControlConfig } from './config.ts'
+import type { ControlMetrics, Standing } from './metrics.ts'
 import type { Model } from './model/compile.ts'
 import { type Counted, createReplicas, type Replicas, type ReplicasStart } from './replicas/replicas.ts'
 import type { ObjectStanding } from './serve/standings.ts'
@@ -23,6 +24,8 @@ export interface Source {
   readonly store: ConfigStore
   /** Where there may be several replicas of control. */
   readonly replicas?: Replicas
+  /** Of the API server and of the other replicas, where there are any. */
+  standing(): Pick<Standing, 'kinds' | 'isLeader'>
   /** Begins to tell the objects themselves what became of them, where they can be told. */
   report(start: ReplicasStart): Reporting
   /** Begins to check objects before they are stored, where that is asked for; returns the way to end it, for any number of calls. */
@@ -38,12 +41,17 @@ export interface Reporting {
   close(): Promise<void>
 }
 
-export async function openSource(config: ControlConfig, parts: ControlParts): Promise<Source> {
+export interface SourceParts extends ControlParts {
+  readonly metrics: ControlMetrics
+}
+
+export async function openSource(config: ControlConfig, parts: SourceParts): Promise<Source> {
   return config.source === 'files' ? openFiles(config, parts) : openKubernetes(config, parts)
 }
 
-function openFiles(config: ControlConfig, parts: ControlParts): Source {
-  const { model, problems, refresh, close } = watchFiles({ ...parts, ...config })
+function openFiles(config: ControlConfig, parts: SourceParts): Source {
+  const { onCompiled } = parts.metrics
+  const { model, problems, refresh, close } = watchFiles({ ...parts, ...config, onCompiled })
   const store = createConfigStore({ ...config, model, refresh })
   const nothing = async () => {}
   const report = ({ sidecars }: ReplicasStart): Reporting => ({
@@ -51,23 +59,28 @@ function openFiles(config: ControlConfig, parts: ControlParts): Source {
     resign: nothing,
     close: nothing,
   })
-  return { model, problems, store, report, validate: () => nothing, close: async () => close() }
+  const standing = () => ({ kinds: [], isLeader: undefined })
+  return { model, problems, store, standing, report, validate: () => nothing, close: async () => close() }
 }
 
-async function openKubernetes(config: ControlConfig, parts: ControlParts): Promise<Source> {
+async function openKubernetes(config: ControlConfig, parts: SourceParts): Promise<Source> {
   const connection = await connectionOf(config, 'KUBECONFIG')
   const client: KubeClient = createKubeClient({ connection, clock: parts.clock, userAgent: 'weft-control' })
   const { trustDomain, systemNamespace, controlService } = config
-  const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService })
+  const { onCompiled, onWrite } = parts.metrics
+  const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService, onCompiled })
   const replica = config.replica || hostname()
   const replicas = createReplicas({ ...parts, ...config, ...watch, client, replica })
+  let leader: Watch<boolean> | undefined
   return {
     ...watch,
     store: clusterStore,
     replicas,
+    standing: () => ({ kinds: watch.kinds(), isLeader: leader?.current ?? false }),
     report(start) {
       const running = replicas.start(start)
-      const writer = startStatusWriter({ ...parts, ...watch, ...running, client })
+      leader = running.leader.isLeader
+      const writer = startStatusWriter({ ...parts, ...watch, ...running, client, onWrite })
       return {
         known: () => running.known(),
         async resign() {
@@ -85,11 +98,12 @@ async function openKubernetes(config: ControlConfig, parts: ControlParts): Promi
   }
 }
 
-function validate(config: ControlConfig, parts: ControlParts, { model }: KubernetesWatch, client: KubeClient) {
+function validate(config: ControlConfig, parts: SourceParts, { model }: KubernetesWatch, client: KubeClient) {
   const { controlService: service, systemNamespace: ownNamespace, webhookConfiguration } = config
   const certificate = { ...parts, config, client, service, validating: [webhookConfiguration] }
+  const { onReview } = parts.metrics
   const openOne = () => openCertificate(certificate)
-  return startValidation({ ...parts, ...config, model, ownNamespace, openCertificate: openOne }).close
+  return startValidation({ ...parts, ...config, model, ownNamespace, openCertificate: openOne, onReview }).close
 }
 
 /** Objects of a cluster are its API server's. */

@@ -4,8 +4,10 @@ import type { Clock } from '#shared/clock.ts'
 import { formatSpiffeId } from '#shared/identity/spiffe-id.ts'
 import { createSvidSource, type SvidSource } from '#shared/identity/svid-client.ts'
 import type { Log } from '#shared/log.ts'
+import { startPages } from '#shared/pages.ts'
 import type { ControlConfig } from './config.ts'
 import { startLocalApi } from './local-api.ts'
+import { createControlMetrics } from './metrics.ts'
 import { createDiscoveryServer } from './serve/server.ts'
 import { openSource, type Reporting } from './source.ts'
 import { describeStatus } from './status.ts'
@@ -53,7 +55,8 @@ async function open(
   onClose(grpc.close)
   const http = await startHttpReceiver(config.otlpHttpListen, ring)
   onClose(http.close)
-  const source = await openSource(config, parts)
+  const metrics = createControlMetrics()
+  const source = await openSource(config, { ...parts, metrics })
   onClose(source.close)
   const stopValidating = source.validate()
   onClose(stopValidating)
@@ -71,6 +74,12 @@ async function open(
   const status = () => describeStatus({ model, problems, identity, ring, sidecars, ...known() })
   const api = await startLocalApi(config.socket, { store, status, ring, model })
   onClose(api.close)
+  const standing = () => ({ ...source.standing(), sidecars: sidecars.count() })
+  const pages = await startPages(config.metricsListen, {
+    metrics: () => metrics.render(standing()),
+    isReady: () => model.current !== undefined && identity.current !== undefined,
+  })
+  onClose(() => pages[Symbol.asyncDispose]())
   const bound: Address[] = []
   for (const address of config.listen) bound.push(await discovery.listen(address))
   reporting = source.report({ sidecars, identity, address: reachedAt(config, bound) })

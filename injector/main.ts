@@ -4,9 +4,9 @@ import { systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import { inCluster } from '#shared/kube/config.ts'
 import { createLog, type Log } from '#shared/log.ts'
+import { startPages } from '#shared/pages.ts'
 import { drainWebhook } from '#shared/webhook/drain.ts'
 import { openCertificate } from '#shared/webhook/open-certificate.ts'
-import { startPages } from '#shared/webhook/pages.ts'
 import type { Namespaces, Reporter } from './admit.ts'
 import { type InjectorConfig, injectionSettings, readInjectorConfig } from './config.ts'
 import { createEventReporter } from './events.ts'
@@ -44,8 +44,9 @@ async function main(): Promise<void> {
     now: systemClock.now,
     log,
   })
-  const pages = await startPages({ port: config.metricsPort, metrics: metrics.render, isReady: () => isReady })
-  log.info({ webhook: webhook.port, metrics: pages.port }, 'the injector listens')
+  const at = [{ host: '::', port: config.metricsPort }]
+  const pages = await startPages(at, { metrics: metrics.render, isReady: () => isReady })
+  log.info({ webhook: webhook.port, metrics: pages.ports[0] }, 'the injector listens')
   const stop = async () => {
     isReady = false
     log.info('draining')

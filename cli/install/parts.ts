@@ -110,7 +110,7 @@ export function deployment(make: Maker, pod: PodParts): TemplateDocument {
   })
 }
 
-function podMetadata({ process, version }: PodParts): Node {
+function podMetadata({ process, version, ports }: PodParts): Node {
   return {
     labels: {
       ...selector(process),
@@ -119,7 +119,11 @@ function podMetadata({ process, version }: PodParts): Node {
       'app.kubernetes.io/part-of': 'weft',
       'weft.dev/inject': 'disabled',
     },
-    annotations: { 'kubectl.kubernetes.io/default-container': process },
+    annotations: {
+      'kubectl.kubernetes.io/default-container': process,
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': String(ports['metrics']),
+    },
   }
 }
 

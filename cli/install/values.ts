@@ -195,7 +195,9 @@ export const valuesSchema = fields({
   podMonitor: fields({
     enabled: yesOrNo
       .default(false)
-      .describe('Whether to make a PodMonitor for all sidecars (needs the CRDs of the Prometheus operator).'),
+      .describe(
+        'Whether to make PodMonitors for all sidecars and for Weft itself (needs the CRDs of the Prometheus operator).',
+      ),
     interval: duration.default('30s').describe('How often metrics are read.'),
   })
     .prefault({})

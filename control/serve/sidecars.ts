@@ -32,6 +32,8 @@ export interface SidecarStatus {
 
 export interface Sidecars {
   add(connection: SidecarConnection): () => void
+  /** Pods with a stream to this replica. */
+  count(): number
   countOf(pod: string): number
   countOfIdentity(identity: SpiffeId): number
   statuses(): readonly SidecarStatus[]
@@ -60,6 +62,7 @@ export function createSidecars(): Sidecars {
       connections.add(connection)
       return () => connections.delete(connection)
     },
+    count: () => newest().length,
     countOf: (pod) => count((connection) => connection.pod === pod),
     countOfIdentity: (identity) => count((connection) => connection.identity === identity),
     statuses: () =>

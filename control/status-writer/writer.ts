@@ -20,9 +20,13 @@ export interface StatusWriterOptions {
   readonly documents: Watch<readonly KubeDocument[]>
   readonly counts: MeshCounts
   readonly leader: Pick<Leader, 'isLeader' | 'isSuccessor'>
+  readonly onWrite?: (outcome: WriteOutcome) => void
   readonly clock: Clock
   readonly log: Log
 }
+
+/** conflict: somebody else wrote at the same time, and it is tried again. */
+export type WriteOutcome = 'written' | 'conflict' | 'failed'
 
 export interface StatusWriter {
   /** Resolves when a write that is under way has ended. */
@@ -170,7 +174,7 @@ class Writer {
   }
 
   async #write(wanted: WantedStatus): Promise<void> {
-    const { client, clock, log } = this.#options
+    const { client, clock, onWrite } = this.#options
     const name = describeRef(wanted.object)
     const kind = KINDS[wanted.object.kind]
     if (kind === undefined) return
@@ -181,14 +185,28 @@ class Writer {
       const now = new Date(clock.wall()).toISOString().replace(/\.\d+Z$/, 'Z')
       const isCountKept = wanted.missing.length > 0 && this.#missingFor(wanted) < KEEP_MS
       const patch = statusPatch(object, wanted, { now, isCountKept })
-      if (patch !== undefined) await client.patch(kind, wanted.object, patch, { subresource: 'status' })
+      if (patch !== undefined) {
+        await client.patch(kind, wanted.object, patch, { subresource: 'status' })
+        onWrite?.('written')
+      }
       // What was kept must be looked at again when it has been kept for long enough.
       this.#written.set(name, { text: isCountKept ? '' : JSON.stringify(wanted), at: clock.now() })
     } catch (error) {
-      if (isNotFound(error)) this.#written.delete(name)
+      this.#noteFailure(error, name)
+    }
+  }
+
+  #noteFailure(error: unknown, name: string): void {
+    const { log, onWrite } = this.#options
+    if (isNotFound(error)) {
+      this.#written.delete(name)
+    } else if (isConflict(error)) {
       // Somebody wrote at the same time: the next round looks again.
-      else if (isConflict(error)) this.soon(SETTLE_MS)
-      else log.warn({ err: error, object: name }, 'a status could not be written; trying again')
+      onWrite?.('conflict')
+      this.soon(SETTLE_MS)
+    } else {
+      onWrite?.('failed')
+      log.warn({ err: error, object: name }, 'a status could not be written; trying again')
     }
   }
 }

@@ -4,13 +4,14 @@ import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
 import type { CertificateSource } from '#shared/webhook/certificate.ts'
 import { drainWebhook } from '#shared/webhook/drain.ts'
-import { type ReviewServer, startReviewServer } from '#shared/webhook/server.ts'
-import { type AdmitOptions, admit } from './admit.ts'
+import { type ReviewServer, startReviewServer, type Unjudged } from '#shared/webhook/server.ts'
+import { type AdmitOptions, admit, type Outcome } from './admit.ts'
 
 export interface ValidationOptions extends AdmitOptions {
   /** Rejects while there is none. */
   openCertificate(): Promise<CertificateSource>
   readonly webhookPort: number
+  readonly onReview?: (outcome: Outcome | Unjudged, durationMs: number) => void
   readonly shutdownDelayMs: number
   readonly drainTimeoutMs: number
   readonly clock: Clock
@@ -92,7 +93,10 @@ async function open(options: ValidationOptions): Promise<Opened> {
       now: options.clock.now,
       log: options.log,
       judge: (request) => admit(request, options),
-      observe: (outcome, durationMs) => options.log.debug({ outcome, durationMs }, 'a review has ended'),
+      observe(outcome, durationMs) {
+        options.onReview?.(outcome, durationMs)
+        options.log.debug({ outcome, durationMs }, 'a review has ended')
+      },
     })
     return { source, server }
   } catch (error) {

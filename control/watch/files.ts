@@ -1,18 +1,17 @@
 // The configuration of a standalone mesh, kept current from files: on an event of the file system, and by a poll for what events miss.
-import type { Clock } from '#shared/clock.ts'
 import type { Log } from '#shared/log.ts'
 import type { Problem } from '#shared/resources/problem.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { Model } from '../model/compile.ts'
 import { Keeper } from './keeper.ts'
 import { readTogether, stampOf, watchFolders } from './sources.ts'
+import { type CompileTiming, timedCompile } from './timed-compile.ts'
 
-export interface WatchFilesOptions {
+export interface WatchFilesOptions extends CompileTiming {
   /** Later files lie over earlier ones. One that does not exist is empty. */
   readonly configFiles: readonly string[]
   /** Until it exists there is no model. */
   readonly worldFile: string
-  readonly clock: Clock
   readonly log: Log
 }
 
@@ -30,9 +29,9 @@ const DEBOUNCE_MS = 50
 const POLL_MS = 1000
 
 export function watchFiles(options: WatchFilesOptions): FileWatch {
-  const { configFiles, worldFile, clock, log } = options
+  const { configFiles, worldFile, clock } = options
   const paths = [...configFiles, worldFile]
-  const keeper = new Keeper(configFiles, worldFile, log)
+  const keeper = new Keeper({ ...options, compile: timedCompile(options) })
   const reader = new Reader(paths, keeper)
   let cancelDebounce = () => {}
   let cancelPoll = () => {}

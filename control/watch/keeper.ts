@@ -4,9 +4,16 @@ import type { Log } from '#shared/log.ts'
 import { type LoadResult, loadLayers } from '#shared/resources/load.ts'
 import { formatProblem, type Problem } from '#shared/resources/problem.ts'
 import { Watched } from '#shared/watch.ts'
-import { compile, describeFaults, type Model } from '../model/compile.ts'
+import { type compile, describeFaults, type Model } from '../model/compile.ts'
 import type { Texts } from './sources.ts'
 import { parseWorld } from './world.ts'
+
+export interface KeeperOptions {
+  readonly configFiles: readonly string[]
+  readonly worldFile: string
+  readonly log: Log
+  readonly compile: typeof compile
+}
 
 export class Keeper {
   readonly model = new Watched<Model | undefined>(undefined)
@@ -14,13 +21,15 @@ export class Keeper {
   readonly #configFiles: readonly string[]
   readonly #worldFile: string
   readonly #log: Log
+  readonly #compile: typeof compile
   #taken = ''
   #loaded: { readonly key: string; readonly result: LoadResult } | undefined
 
-  constructor(configFiles: readonly string[], worldFile: string, log: Log) {
+  constructor({ configFiles, worldFile, log, compile: compileIt }: KeeperOptions) {
     this.#configFiles = configFiles
     this.#worldFile = worldFile
     this.#log = log
+    this.#compile = compileIt
   }
 
   take(texts: Texts): void {
@@ -32,7 +41,7 @@ export class Keeper {
     const parsed = json === null ? null : parseWorld(json)
     const found = parsed !== null && 'found' in parsed ? [...problems, worldProblem(this.#worldFile, parsed)] : problems
     this.#report(found)
-    if (found.length === 0 && parsed !== null && 'world' in parsed) this.#apply(compile(documents, parsed.world))
+    if (found.length === 0 && parsed !== null && 'world' in parsed) this.#apply(this.#compile(documents, parsed.world))
     this.#taken = key
   }
 

@@ -18,17 +18,18 @@ import type { Project } from '#shared/kube/store.ts'
 import type { Log } from '#shared/log.ts'
 import { formatProblem, type Problem } from '#shared/resources/problem.ts'
 import { type Watch, Watched } from '#shared/watch.ts'
-import { compile, describeFaults, type Model } from '../model/compile.ts'
+import type { KindStanding } from '../metrics.ts'
+import { type compile, describeFaults, type Model } from '../model/compile.ts'
 import { refusedStatuses } from '../model/refused.ts'
 import { type KubeDocument, readGrant, readPolicy, readRoute } from './kubernetes-documents.ts'
 import { readNode } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
 import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
+import { type CompileTiming, timedCompile } from './timed-compile.ts'
 
-export interface WatchKubernetesOptions extends MeshFacts {
+export interface WatchKubernetesOptions extends MeshFacts, CompileTiming {
   readonly client: Pick<KubeClient, 'list' | 'watch'>
-  readonly clock: Clock
   readonly random: () => number
   readonly log: Log
 }
@@ -40,6 +41,8 @@ export interface KubernetesWatch {
   readonly problems: Watch<readonly Problem[]>
   /** Of the model: routes and policies as they were read, refused ones too. */
   readonly documents: Watch<readonly KubeDocument[]>
+  /** How far each kind is known. */
+  kinds(): readonly KindStanding[]
   /** Kinds that cannot be read at the moment, a line each. */
   failures(): readonly string[]
   close(): void
@@ -62,6 +65,7 @@ export function watchKubernetes(options: WatchKubernetesOptions): KubernetesWatc
     model: keeper.model,
     problems: keeper.problems,
     documents: keeper.documents,
+    kinds: () => all.map(standingOf),
     failures: () => all.flatMap(({ failure }) => failure.current ?? []),
     close() {
       for (const stop of stops) stop()
@@ -69,6 +73,11 @@ export function watchKubernetes(options: WatchKubernetesOptions): KubernetesWatc
       for (const informer of all) informer.close()
     },
   }
+}
+
+function standingOf({ kind, objects, state, failure }: Informer<unknown>): KindStanding {
+  const isSynced = state.current !== 'starting' && failure.current === null
+  return { kind: kind.plural, isSynced, objects: objects.current.size }
 }
 
 function startInformers(options: WatchKubernetesOptions) {
@@ -121,16 +130,18 @@ class KubernetesKeeper {
   readonly problems = new Watched<readonly Problem[]>([])
   readonly documents = new Watched<readonly KubeDocument[]>([])
   readonly #options: WatchKubernetesOptions
+  readonly #compile: typeof compile
 
   constructor(options: WatchKubernetesOptions) {
     this.#options = options
+    this.#compile = timedCompile(options)
   }
 
   take(objects: KubeObjects): void {
     const { log, clock } = this.#options
     const startedAt = clock.now()
     const documents = objects.documents.flatMap((map) => [...map.values()])
-    const compiled = compile(toDocuments(objects), toWorld(objects, this.#options))
+    const compiled = this.#compile(toDocuments(objects), toWorld(objects, this.#options))
     const model = { ...compiled, statuses: [...compiled.statuses, ...refusedStatuses(documents)] }
     this.#tellFaults(model)
     this.#tellProblems(documents.flatMap(({ problems }) => problems))

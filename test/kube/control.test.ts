@@ -19,6 +19,7 @@ import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until, Watched } from '#shared/watch.ts'
 import { WEFT_NAMESPACE } from '../../cli/install/charts.ts'
 import { readControlConfig } from '../../control/config.ts'
+import { createControlMetrics } from '../../control/metrics.ts'
 import type { Model } from '../../control/model/compile.ts'
 import { createReplicas } from '../../control/replicas/replicas.ts'
 import { createSidecars } from '../../control/serve/sidecars.ts'
@@ -249,7 +250,7 @@ describe('control on a real API server', () => {
       KUBECONFIG: await api.kubeconfig('control'),
       WEFT_TRUST_DOMAIN: TRUST_DOMAIN,
     })
-    const source = await openSource(config, parts)
+    const source = await openSource(config, { ...parts, metrics: createControlMetrics() })
     const isThere = (model: Model | undefined): model is Model => model !== undefined
     const model = await until(source.model, isThere, AbortSignal.timeout(60_000))
     expect(model.pod('shop/catalog-0')?.serviceAccount).toBe('catalog')

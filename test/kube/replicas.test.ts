@@ -137,6 +137,18 @@ test('sidecars spread over two replicas, and the status counts those of both', a
     replica: 'weft-control-b',
     leader: 'weft-control-a',
   })
+  const [ofLeader, ofOther] = [await first.metrics(), await second.metrics()]
+  for (const page of [ofLeader, ofOther]) {
+    expect(page).toContain('\nweft_control_sidecars 4\n')
+    expect(page).toContain('\nweft_control_informer_synced{kind="trafficpolicies"} 1\n')
+    expect(page).toContain('\nweft_control_objects{kind="trafficpolicies"} 1\n')
+    expect(page).toMatch(/\nweft_control_compile_duration_seconds_count [1-9]/)
+    expect(page).not.toContain('weft_control_informer_synced{kind="pods"} 0')
+  }
+  expect(ofLeader).toContain('\nweft_control_leader 1\n')
+  expect(ofLeader).toMatch(/\nweft_control_status_writes_total{outcome="written"} [1-9]/)
+  expect(ofOther).toContain('\nweft_control_leader 0\n')
+  expect(ofOther).toContain('\nweft_control_status_writes_total{outcome="written"} 0\n')
 })
 
 test('a replica is killed: its sidecars go to the other, miss no change, and stay counted all the while', async () => {

@@ -9,13 +9,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
-import { HTTP_ROUTES, VALIDATING_WEBHOOKS } from '#shared/kube/objects.ts'
+import { HTTP_ROUTES, TRAFFIC_POLICIES, VALIDATING_WEBHOOKS } from '#shared/kube/objects.ts'
 import { silentLog } from '#shared/log.ts'
 import { customResourceDefinitions } from '#shared/resources/crd/definitions.ts'
 import { until } from '#shared/watch.ts'
 import { createSecretCertificate } from '#shared/webhook/certificate-secret.ts'
 import { makeSelfSigned } from '#shared/webhook/self-signed.ts'
 import { readControlConfig } from '../../control/config.ts'
+import { createControlMetrics } from '../../control/metrics.ts'
 import type { Model } from '../../control/model/compile.ts'
 import { openSource } from '../../control/source.ts'
 import { startValidation, type Validation } from '../../control/validate/serve.ts'
@@ -34,6 +35,7 @@ describe('routes and policies on their way into a real API server', () => {
   let client: KubeClient
   let watch: KubernetesWatch
   let validation: Validation
+  const metrics = createControlMetrics()
   let kubeconfig: string
 
   const startValidating = (webhookPort: number) =>
@@ -54,6 +56,7 @@ describe('routes and policies on their way into a real API server', () => {
       webhookPort,
       shutdownDelayMs: 0,
       drainTimeoutMs: 0,
+      onReview: metrics.onReview,
     })
 
   beforeAll(async () => {
@@ -98,6 +101,18 @@ describe('routes and policies on their way into a real API server', () => {
   }
 
   const targetRefs = [{ group: '', kind: 'Service', name: 'catalog' }]
+
+  test('each review is counted by how it ended, and how long it took', async () => {
+    const page = () => metrics.render({ sidecars: 0, isLeader: undefined, kinds: [] })
+    const countOf = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(page())?.[1])
+    const names = ['denied', 'accepted'].map((outcome) => `weft_control_reviews_total\\{outcome="${outcome}"\\}`)
+    const before = [...names, 'weft_control_review_duration_seconds_count'].map(countOf)
+    expect(await apply('TrafficPolicy', 'counted', { targetRefs, timeouts: { request: '1s' } })).toContain('created')
+    expect(await apply('HTTPRoute', 'refused', BAD)).toContain('denied')
+    const after = [...names, 'weft_control_review_duration_seconds_count'].map(countOf)
+    expect(after.map((count, index) => count - (before[index] ?? 0))).toEqual([1, 1, 2])
+    await api.client.remove(TRAFFIC_POLICIES, { namespace: 'shop', name: 'counted' })
+  })
 
   /** What kubectl says. */
   async function apply(kind: string, name: string, spec: object, namespace = 'shop'): Promise<string> {
@@ -197,7 +212,7 @@ describe('routes and policies on their way into a real API server', () => {
     const environment = { ...settings, ...files, WEFT_WEBHOOK_PORT: `${port}`, KUBECONFIG: kubeconfig }
     // It looks again each 10 s; and every wait is that much shorter here.
     const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(ms / 20, run) }
-    const source = await openSource(readControlConfig(environment), { ...parts, clock })
+    const source = await openSource(readControlConfig(environment), { ...parts, clock, metrics })
     const stop = source.validate()
     try {
       const notAfter = new Date(Date.now() + 3600 * 1000)

@@ -18,6 +18,8 @@ export interface ControlProcess extends AsyncDisposable {
   readonly port: number
   /** What `GET /status` of its local API says. */
   status(): Promise<StatusReport>
+  /** Its page for Prometheus. */
+  metrics(): Promise<string>
   /** Resolves with the exit code; null: it was killed. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
 }
@@ -38,7 +40,7 @@ export async function startControlProcess({
   const home = await mkdtemp(join(tmpdir(), 'weft-control-'))
   await saveSvid(home, await authority.issue(CONTROL_ID))
   await writeFile(join(home, 'bundle.pem'), authority.roots)
-  const [port = 0] = await freePorts(1)
+  const [port = 0, metricsPort = 0] = await freePorts(2)
   const socketPath = join(home, 'control.sock')
   const env = {
     WEFT_SOURCE: 'kubernetes',
@@ -48,6 +50,7 @@ export async function startControlProcess({
     WEFT_LISTEN: `127.0.0.1:${port}`,
     WEFT_OTLP_GRPC_LISTEN: '',
     WEFT_OTLP_HTTP_LISTEN: '',
+    WEFT_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     WEFT_STATE_DIR: home,
     WEFT_BUNDLE_FILE: join(home, 'bundle.pem'),
     WEFT_SOCKET: socketPath,
@@ -71,6 +74,7 @@ export async function startControlProcess({
       name,
       port,
       status: () => ask(socketPath),
+      metrics: async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(),
       end,
       async [Symbol.asyncDispose]() {
         await end('SIGKILL')

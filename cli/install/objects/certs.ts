@@ -64,7 +64,7 @@ export function certsFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_TOKEN_AUDIENCE', TOKEN_AUDIENCE),
         ],
         ports: PORTS,
-        probes: httpProbes('metrics', '/metrics'),
+        probes: httpProbes('metrics', '/live'),
         mounts: [rootMount()],
         volumes: [rootVolume()],
       }),

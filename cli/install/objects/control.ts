@@ -50,7 +50,7 @@ const OWN: readonly (Rule | When)[] = [
   ...secretRules('control').map((rule) => when(bySelf, rule as unknown as Node)),
 ]
 
-const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, webhook: 15017 }
+const PORTS = { discovery: 15010, 'otlp-grpc': 4317, 'otlp-http': 4318, webhook: 15017, metrics: 15020 }
 
 export function controlFile(make: Maker, version: string): TemplateFile {
   return {
@@ -76,6 +76,7 @@ export function controlFile(make: Maker, version: string): TemplateFile {
           setting('WEFT_LISTEN', `[::]:${PORTS.discovery}`),
           setting('WEFT_OTLP_GRPC_LISTEN', `[::]:${PORTS['otlp-grpc']}`),
           setting('WEFT_OTLP_HTTP_LISTEN', `[::]:${PORTS['otlp-http']}`),
+          setting('WEFT_METRICS_LISTEN', `[::]:${PORTS.metrics}`),
           setting('WEFT_STATE_DIR', '/run/weft'),
           setting('WEFT_SOCKET', '/run/weft/control.sock'),
           // Within the 30 s that the kubelet gives it.

@@ -30,12 +30,32 @@ export const podMonitorFile = (make: Maker): TemplateFile => ({
           namespaceSelector: { any: true },
           // Injected pods are known by their port; each pod is looked at.
           selector: {},
-          podMetricsEndpoints: [{ port: 'weft-metrics', path: '/metrics', interval: value('podMonitor.interval') }],
+          podMetricsEndpoints: [endpoint('weft-metrics')],
+        },
+      },
+    }),
+    make({
+      apiVersion: 'monitoring.coreos.com/v1',
+      kind: 'PodMonitor',
+      name: 'weft-control-plane',
+      component: 'metrics',
+      condition: isTrue('podMonitor.enabled'),
+      rest: {
+        spec: {
+          selector: {
+            matchLabels: { 'app.kubernetes.io/name': 'weft' },
+            matchExpressions: [
+              { key: 'app.kubernetes.io/component', operator: 'In', values: ['control', 'certs', 'injector'] },
+            ],
+          },
+          podMetricsEndpoints: [endpoint('metrics')],
         },
       },
     }),
   ],
 })
+
+const endpoint = (port: string): Node => ({ port, path: '/metrics', interval: value('podMonitor.interval') })
 
 const JAEGER_PORTS = { 'otlp-grpc': 4317, 'otlp-http': 4318, query: 16686 }
 
