@@ -88,3 +88,19 @@ test('an Event that is refused harms nothing', async () => {
   }
   expect(events).toHaveLength(20)
 })
+
+test('a storm of refusals, each about something else, becomes no storm of Events', async () => {
+  const { events, clock, reporter } = start()
+  const tell = async (count: number) => {
+    for (let at = 0; at < count; at++) {
+      reporter.refused({ ...refusal, reason: `${events.length} ${at}` })
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return events.length
+  }
+  expect(await tell(200)).toBe(50)
+  clock.advance(4999)
+  expect(await tell(10)).toBe(50)
+  clock.advance(5001)
+  expect(await tell(10)).toBe(52)
+})

@@ -17,11 +17,21 @@ const AGAIN_MS = 10 * 60 * 1000
 /** What is told at a time, and remembered: a storm of refusals must not become one of Events. */
 const MOST_AT_ONCE = 10
 const MOST_REMEMBERED = 1000
+/** Anybody who reaches the webhook can send it pods that are refused, each with another name: an hour holds some 770 Events. */
+const MOST_IN_A_ROW = 50
+const ONE_MORE_EACH_MS = 5000
 
 export function createEventReporter({ client, clock, log }: EventReporterOptions): Reporter {
   const told = new Map<string, number>()
   let running = 0
+  let [left, countedAt] = [MOST_IN_A_ROW, clock.now()]
 
+  function mayTell(): boolean {
+    const more = Math.floor((clock.now() - countedAt) / ONE_MORE_EACH_MS)
+    left = Math.min(MOST_IN_A_ROW, left + more)
+    countedAt += more * ONE_MORE_EACH_MS
+    return left > 0
+  }
   function isNews(key: string): boolean {
     const last = told.get(key)
     if (last !== undefined && clock.now() - last < AGAIN_MS) return false
@@ -36,9 +46,10 @@ export function createEventReporter({ client, clock, log }: EventReporterOptions
     refused(refusal) {
       const about = aboutOf(refusal)
       // A pod that nobody owns and that has no name yet: the admission warning says it.
-      if (about === undefined || running >= MOST_AT_ONCE) return
+      if (about === undefined || running >= MOST_AT_ONCE || !mayTell()) return
       if (!isNews(`${refusal.namespace}/${about.kind}/${about.name}: ${refusal.reason}`)) return
       running++
+      left--
       client
         .create(EVENTS, toEvent(refusal, about, new Date(clock.wall())))
         .catch((error: unknown) => log.warn({ reason: String(error) }, 'an Event could not be written'))

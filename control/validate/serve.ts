@@ -31,6 +31,8 @@ const MOST_BYTES = 3.5 * 1024 * 1024
 const MOST_CONCURRENT = 8
 /** Below timeoutSeconds: 5. */
 const REQUEST_TIMEOUT_MS = 4000
+/** Anybody may send reviews who reaches the port. What is not checked is stored (failurePolicy: Ignore), and conditions tell. */
+const ALLOWANCE = { share: 0.25, burstMs: 500 }
 const AGAIN_MS = 10_000
 
 export function startValidation(options: ValidationOptions): Validation {
@@ -90,6 +92,7 @@ async function open(options: ValidationOptions): Promise<Opened> {
       mostBytes: MOST_BYTES,
       maxConcurrent: MOST_CONCURRENT,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      allowance: ALLOWANCE,
       now: options.clock.now,
       log: options.log,
       judge: (request) => admit(request, options),

@@ -3,7 +3,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { limitSources } from '#shared/limit-sources.ts'
 import type { Log } from '#shared/log.ts'
+import { type Allowance, type AllowanceOptions, createAllowance } from './allowance.ts'
 import type { CertificateSource, ServingCertificate } from './certificate.ts'
 import { type AdmissionRequest, formatReview, readReview, type Verdict } from './review.ts'
 
@@ -15,6 +17,8 @@ export interface ReviewServerOptions<Outcome extends string> {
   readonly mostBytes: number
   readonly maxConcurrent: number
   readonly requestTimeoutMs: number
+  /** Absent: the thread is theirs. */
+  readonly allowance?: AllowanceOptions
   readonly now: () => number
   readonly log: Log
   /** Never rejects: what goes wrong is a verdict that says so. */
@@ -45,21 +49,30 @@ interface Answer<Outcome extends string> {
   readonly counted: Outcome | Unjudged
 }
 
+/** Of one address; an API server opens one for each review that runs. */
+const MOST_CONNECTIONS_PER_SOURCE = 128
+/** An API server sends what it has at once: who takes longer gives way when there is no room. */
+const PATIENCE_MS = 250
+
 /** Resolves when the port is open. */
 export async function startReviewServer<Outcome extends string>(
   options: ReviewServerOptions<Outcome>,
 ): Promise<ReviewServer> {
   const server = createServer(serverOptions(options))
   server.maxConnections = 512
+  limitSources(server, MOST_CONNECTIONS_PER_SOURCE)
   // A handshake that fails is the client's affair.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   const unsubscribe = options.certificate.subscribe((next) => server.setSecureContext(context(next)))
+  const allowance = createAllowance(options.allowance ?? { share: 1, burstMs: Number.POSITIVE_INFINITY }, options.now)
+  const readers: Readers = new Map()
   let running = 0
   let isDraining = false
   server.on('request', (request, response) => {
+    const isFull = running >= options.maxConcurrent && !makeRoom(readers, options.now())
     running++
     if (isDraining) response.setHeader('connection', 'close')
-    void serve(request, response, { options, isFull: running > options.maxConcurrent }).finally(() => running--)
+    void serve(request, response, { options, isFull, readers, allowance }).finally(() => running--)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -83,6 +96,17 @@ export async function startReviewServer<Outcome extends string>(
   }
 }
 
+/** Whose body is still to come, and since when: the oldest first. */
+type Readers = Map<IncomingMessage, number>
+
+function makeRoom(readers: Readers, now: number): boolean {
+  const [oldest] = readers
+  if (oldest === undefined || now - oldest[1] < PATIENCE_MS) return false
+  readers.delete(oldest[0])
+  oldest[0].destroy()
+  return true
+}
+
 const context = ({ certificate: cert, key }: ServingCertificate) => ({ cert, key })
 
 function serverOptions({ certificate, requestTimeoutMs }: ReviewServerOptions<string>) {
@@ -101,6 +125,8 @@ function serverOptions({ certificate, requestTimeoutMs }: ReviewServerOptions<st
 interface Serving<Outcome extends string> {
   readonly options: ReviewServerOptions<Outcome>
   readonly isFull: boolean
+  readonly readers: Readers
+  readonly allowance: Allowance
 }
 
 async function serve<Outcome extends string>(
@@ -133,20 +159,22 @@ async function serve<Outcome extends string>(
 
 async function answerTo<Outcome extends string>(
   request: IncomingMessage,
-  { options, isFull }: Serving<Outcome>,
+  { options, isFull, readers, allowance }: Serving<Outcome>,
 ): Promise<Answer<Outcome>> {
   const { path: own, mostBytes } = options
   const [path] = (request.url ?? '').split('?', 1)
   if (path !== own) return bad(404, `ask POST ${own}`)
   if (request.method !== 'POST') return bad(405, `ask POST ${own}`)
-  if (isFull) return { status: 503, body: 'too many reviews at a time; try again\n', counted: 'too_many' }
+  if (isFull || allowance.isUsedUp())
+    return { status: 503, body: 'too many reviews at a time; try again\n', counted: 'too_many' }
   const [type = ''] = (request.headers['content-type'] ?? '').split(';', 1)
   if (type.trim().toLowerCase() !== 'application/json') return bad(415, 'want content-type: application/json')
-  const text = await readBody(request, mostBytes)
+  readers.set(request, options.now())
+  const text = await readBody(request, mostBytes).finally(() => readers.delete(request))
   if (text === undefined) return bad(413, `want at most ${mostBytes} bytes`)
   try {
-    const review = readReview(text)
-    const { verdict, outcome } = await options.judge(review)
+    const review = allowance.charge(() => readReview(text))
+    const { verdict, outcome } = await allowance.charge(() => options.judge(review))
     return { status: 200, body: formatReview(review.uid, verdict), counted: outcome }
   } catch (cause) {
     if (cause instanceof TypeError) return bad(400, cause.message)

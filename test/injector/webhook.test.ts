@@ -315,6 +315,24 @@ test('more reviews at a time than the limit are told to come again', async () =>
   expect((await Promise.all(held)).map(({ allowed }) => allowed)).toEqual([true, true])
 })
 
+test('who is slow to send a review gives way when there is no room, and whoever sends at once is answered', async () => {
+  let now = 0
+  await using injector = await startInjector({ maxConcurrent: 2, now: () => now })
+  const closed: Promise<void>[] = []
+  for (const _ of [1, 2]) {
+    const socket = await openTls(injector.port)
+    closed.push(new Promise((resolve) => socket.resume().on('close', () => resolve())))
+    socket.write('POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{')
+  }
+  await expect.poll(async () => (await send(injector.port, review(shopPod()))).status).toBe(503)
+
+  now = 250
+  const answers = await Promise.all([1, 2].map(() => ask(injector.port, review(shopPod()))))
+
+  expect(answers.map(({ allowed }) => allowed)).toEqual([true, true])
+  await Promise.any(closed)
+})
+
 test('a certificate that was replaced is shown to the next connection; a broken one never', async () => {
   await using injector = await startInjector()
   const serial = async () => {
