@@ -16,27 +16,19 @@ import { bundleVolume, discoverySettings, identityMounts, tokenVolume } from './
 import { findInstallation } from './installation.ts'
 import { validationConfiguration, validationRule, validationSettings } from './validation.ts'
 
-const READ = ['get', 'list', 'watch']
+const WATCH = ['list', 'watch']
+/** The writer of status reads an object anew when somebody else has written meanwhile. */
+const READ = ['get', ...WATCH]
 const EVERYWHERE: readonly (Rule | When)[] = [
   findInstallation,
-  { apiGroups: [''], resources: ['services', 'pods', 'nodes', 'namespaces', 'serviceaccounts'], verbs: READ },
-  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
-  {
-    apiGroups: ['gateway.networking.k8s.io'],
-    resources: ['httproutes', 'grpcroutes', 'tcproutes', 'tlsroutes', 'referencegrants'],
-    verbs: READ,
-  },
+  { apiGroups: [''], resources: ['services', 'pods', 'nodes'], verbs: WATCH },
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: WATCH },
+  { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes'], verbs: READ },
+  { apiGroups: ['gateway.networking.k8s.io'], resources: ['referencegrants'], verbs: WATCH },
   { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch'] },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies', 'meshpolicies'], verbs: READ },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch'] },
   validationRule,
-  // Whether the CRDs of the Gateway API are there, and of which version.
-  {
-    apiGroups: ['apiextensions.k8s.io'],
-    resources: ['customresourcedefinitions'],
-    resourceNames: ['httproutes.gateway.networking.k8s.io'],
-    verbs: ['get'],
-  },
 ]
 const OWN: readonly (Rule | When)[] = [
   // A name cannot narrow the making of an object.

@@ -49,7 +49,7 @@ const EVERYWHERE: readonly (Rule | When)[] = [
   // Whether a namespace wants sidecars, whatever the selectors of the webhook let through.
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   // To say why a pod got no sidecar.
-  { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: [''], resources: ['events'], verbs: ['create'] },
 ]
 
 const PORTS = { webhook: 15017, metrics: 15020 }
