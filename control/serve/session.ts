@@ -8,6 +8,7 @@ import {
   resourceKey,
   type SidecarMessage,
 } from '#shared/contract/discovery.ts'
+import { printable } from '#shared/printable.ts'
 import type { Caller, Contents } from './content.ts'
 import type { EndpointHistory } from './delta.ts'
 import { ProtocolError } from './protocol-error.ts'
@@ -117,7 +118,7 @@ export class Session {
   #report(applied: Held & { readonly error: string }): void {
     const subscription = this.#asked.get(resourceKey(applied)) ?? this.#followed.get(applied.name)
     if (subscription?.type !== applied.type) return
-    subscription.report(applied.version, applied.error.slice(0, REPORTED_ERROR_CHARACTERS))
+    subscription.report(applied.version, printable(applied.error.slice(0, REPORTED_ERROR_CHARACTERS)))
     if (subscription.type !== 'ENDPOINTS') this.#follow(subscription, subscription.needs(), new Map())
   }
 

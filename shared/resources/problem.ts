@@ -1,4 +1,5 @@
 // A mistake in a document: where it is, what was found and what would be right. The CLI, the control plane and the webhook show the same text.
+import { printable } from '#shared/printable.ts'
 
 export interface Problem {
   readonly file: string
@@ -27,7 +28,7 @@ export function formatProblem(problem: Problem): string {
 
 /** Of an object that is known to whoever reads it: spec.rules[0].name: found 3; want text (in quotes: "3") */
 export function describeProblem({ path, found, want }: Problem): string {
-  return `${path === '' ? '' : `${path}: `}found ${found}; want ${want}`
+  return printable(`${path === '' ? '' : `${path}: `}found ${found}; want ${want}`)
 }
 
 /** ["spec", "rules", 0, "name"] to "spec.rules[0].name"; names that are no plain word are quoted. */

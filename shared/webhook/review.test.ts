@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readReview } from './review.ts'
+import { formatReview, readReview } from './review.ts'
 
 const REVIEW = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview' }
 const reviewOf = (object: unknown) => JSON.stringify({ ...REVIEW, request: { uid: 'u', operation: 'CREATE', object } })
@@ -17,4 +17,13 @@ test('a text without an end is refused as fast as any other', () => {
   const startedAt = performance.now()
   expect(() => readReview(`"${'\\"'.repeat(100_000)}`)).toThrow('want JSON')
   expect(performance.now() - startedAt).toBeLessThan(300)
+})
+
+test('an answer holds nothing that a terminal obeys, and an API server drops', () => {
+  const hostile = 'a\u{1b}[2J\u{202e}\nb'
+  const { response } = JSON.parse(
+    formatReview('u', { warnings: [hostile], denial: { code: 422, message: hostile } }),
+  ) as { readonly response: { readonly warnings: readonly string[]; readonly status: object } }
+  expect(response.warnings).toEqual(['weft: a\\u{1b}[2J\\u{202e}\\u{a}b'])
+  expect(response.status).toEqual({ code: 422, message: 'a\\u{1b}[2J\\u{202e}\\u{a}b' })
 })

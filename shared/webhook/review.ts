@@ -1,5 +1,6 @@
 // AdmissionReview of admission.k8s.io/v1: read from JSON that anybody in reach of the port may send, and answered.
 import type { Operation } from '#shared/pod/patch-json.ts'
+import { printable } from '#shared/printable.ts'
 
 export interface AdmissionRequest {
   readonly uid: string
@@ -54,7 +55,7 @@ export function formatReview(uid: string, verdict: Verdict): string {
   const response = {
     uid,
     allowed: denial === undefined,
-    ...(denial !== undefined && { status: denial }),
+    ...(denial !== undefined && { status: { ...denial, message: printable(denial.message) } }),
     ...(patch.length > 0 && { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(patch)).toString('base64') }),
     ...(warnings.length > 0 && { warnings: shorten(warnings) }),
   }
@@ -63,7 +64,7 @@ export function formatReview(uid: string, verdict: Verdict): string {
 
 function shorten(warnings: readonly string[]): string[] {
   const lines = warnings.flatMap((warning) =>
-    wrap(`weft: ${warning.slice(0, MOST_WARNINGS * MOST_WARNING_CHARACTERS)}`),
+    wrap(`weft: ${printable(warning.slice(0, MOST_WARNINGS * MOST_WARNING_CHARACTERS))}`),
   )
   if (lines.length <= MOST_WARNINGS) return lines
   return [...lines.slice(0, MOST_WARNINGS - 1), `weft: and ${lines.length - MOST_WARNINGS + 1} more`]
