@@ -1,4 +1,5 @@
 // What costs its sender little must not cost us much (threats: CVE-2023-44487, CVE-2024-27316, CVE-2019-9511 to 9518, CVE-2025-8671).
+import { connect } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
@@ -66,6 +67,27 @@ test.each(FLOODS)(
     expect((await other.get('/after')).body.toString()).toBe('GET /after ')
   },
 )
+
+test('a client that floods on after GOAWAY is not read from any more, and cut off', async () => {
+  const clock = new ManualClock()
+  await using server = await startCodecServer({ answer: echo, clock })
+  // One that does not end with us.
+  await using peer = new FramePeer(connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true }))
+  peer.send(PREFACE, settings())
+  const pings = Buffer.concat(Array.from({ length: 4000 }, () => frame(6, 0, 0, Buffer.alloc(8))))
+  const more = (error?: Error | null) => !error && peer.socket.write(pings, more)
+  more()
+  await peer.goaway()
+  let [before, now] = [-1, 0]
+  while (before !== now) {
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    ;[before, now] = [now, peer.socket.bytesWritten - peer.socket.writableLength]
+  }
+  // What is read, and what the kernel holds for us.
+  expect(now).toBeLessThan(32 << 20)
+  clock.advance(5000)
+  await peer.untilClosed()
+})
 
 test('a peer of the mesh that resets without end is read more slowly, and never closed', async () => {
   await using server = await startCodecServer({ trusted: true })

@@ -41,3 +41,5 @@ export const QUEUE_FULL_BYTES = 64 * 1024
 export const QUEUE_DRAINED_BYTES = 16 * 1024
 /** With this much unread by the client no further frame of it is read: answers and acknowledgements cost memory, too. */
 export const UNREAD_LIMIT_BYTES = 1024 * 1024
+/** Read and thrown away behind our end of a connection: twice what a client may have had on its way by flow control. */
+export const LINGER_LIMIT_BYTES = 2 * CONNECTION_WINDOW_BYTES

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '#shared/clock.ts'
 import { ConnectionFault, protocolError } from './faults.ts'
 import { writeFields } from './field-block.ts'
 import { writeGoaway } from './frames.ts'
-import { DRAIN_ROUND_TRIP_MS, HEAD_TIMEOUT_MS, STREAM_LIMIT, UNREAD_LIMIT_BYTES } from './limits.ts'
+import { DRAIN_ROUND_TRIP_MS, HEAD_TIMEOUT_MS, LINGER_LIMIT_BYTES, STREAM_LIMIT, UNREAD_LIMIT_BYTES } from './limits.ts'
 import {
   ENHANCE_YOUR_CALM,
   LAST_STREAM_ID,
@@ -44,6 +44,7 @@ class ServerSession extends Session implements HttpServerConnection {
   #lastId = 0
   /** Of the preface, what has come. */
   #prefaceBytes = 0
+  #thrownAwayBytes = 0
   #drainsAtNext = false
   #isDraining = false
   /** The last GOAWAY is out: later streams are not looked at. */
@@ -81,11 +82,17 @@ class ServerSession extends Session implements HttpServerConnection {
   }
 
   #read(bytes: Buffer): void {
-    if (this.isClosing) return
+    if (this.isClosing) return this.#throwAway(bytes.length)
     const from = this.#readPreface(bytes)
     if (from < bytes.length) this.readFrames(bytes, from)
     this.#watchHead()
     this.#holdWhileUnread()
+  }
+
+  /** Who sends more than could be on its way when we ended our side does not listen: not read until it is over, it costs nothing. */
+  #throwAway(sizeBytes: number): void {
+    this.#thrownAwayBytes += sizeBytes
+    if (this.#thrownAwayBytes > LINGER_LIMIT_BYTES) this.#stream.pause()
   }
 
   #readPreface(bytes: Buffer): number {
