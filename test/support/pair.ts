@@ -38,7 +38,7 @@ export interface Pair extends AsyncDisposable {
 
 export const CLIENT_ID = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/web`
 export const SERVER_ID = `spiffe://${TRUST_DOMAIN}/ns/shop/sa/catalog`
-const SERVICE: Address = { host: '10.96.0.7', port: 8080 }
+export const SERVICE: Address = { host: '10.96.0.7', port: 8080 }
 const STEP = { name: 'no-tracing' } as const
 
 export interface PairOptions {
@@ -111,7 +111,7 @@ async function startServer(authority: TestAuthority, options: PairOptions, appli
 
 type Half = Awaited<ReturnType<typeof startHalf>>
 
-interface HalfOptions {
+export interface HalfOptions {
   readonly identity: SvidIdentity
   readonly original: (socket: Socket) => Address
   readonly workload: WorkloadConfig
@@ -122,7 +122,7 @@ interface HalfOptions {
   readonly podAddresses: readonly string[]
 }
 
-async function startHalf(options: HalfOptions) {
+export async function startHalf(options: HalfOptions) {
   const events: Event[] = []
   const identity = new Watched<SvidIdentity | undefined>(options.identity)
   const workload = new Watched<WorkloadConfig | undefined>(options.workload)
