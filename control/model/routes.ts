@@ -6,6 +6,7 @@ import type { HttpRouteResource, HttpRouteRule } from '#shared/resources/http-ro
 import type { ServiceResource } from '#shared/resources/service.ts'
 import type { World } from '#shared/standalone/world.ts'
 import type { Inventory } from './inventory.ts'
+import { countRoutes } from './route-limit.ts'
 import { limitOf, type Merged, requestPolicy } from './settings.ts'
 import { accepted, type Condition, createdAt, describeRef, type ObjectStatus, refOf } from './status.ts'
 import { layer, type TrafficPolicies } from './traffic.ts'
@@ -36,9 +37,10 @@ export function compileRoutes(
 ): Routes {
   const attached = new Map<string, Attached[]>()
   const statuses: ObjectStatus[] = []
+  const isOneTooMany = countRoutes(routes)
   for (const route of routes) {
     for (const parent of route.spec.parentRefs) {
-      const found = findParent(route, parent, inventory)
+      const found = isOneTooMany(route, parent) ?? findParent(route, parent, inventory)
       const conditions = [found.condition, resolveCondition(route, parent, inventory)]
       statuses.push({ object: refOf(route), ancestor: found.ancestor, conditions })
       if (found.service === undefined) continue

@@ -15,6 +15,7 @@ export interface Condition {
     | 'ResolvedRefs'
     | 'BackendNotFound'
     | 'InvalidKind'
+    | 'TooManyRoutes'
     | 'RefNotPermitted'
   /** What an operator can do about it; empty when there is nothing to do. */
   readonly message: string

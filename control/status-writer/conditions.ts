@@ -100,6 +100,7 @@ type Programmed = Pick<WantedCondition, 'status' | 'reason' | 'message'>
 /** Of a policy that is Conflicted the other fields are in force, and a route with a broken reference answers for it. */
 const NEVER_IN_FORCE: ReadonlySet<Condition['reason']> = new Set([
   'NoMatchingParent',
+  'TooManyRoutes',
   'TargetNotFound',
   'UnsupportedValue',
   'Invalid',
