@@ -181,7 +181,7 @@ test('the annotations of a Workload', () => {
     ].map(of),
   ).toMatchInlineSnapshot(`
     [
-      "metadata.annotations["config.weft.dev/skip-inbound-port"]: found an unknown annotation; want "config.weft.dev/skip-inbound-ports" (known: config.weft.dev/skip-inbound-ports, config.weft.dev/skip-outbound-ports, config.weft.dev/opaque-ports, config.weft.dev/skip-subnets)",
+      "metadata.annotations["config.weft.dev/skip-inbound-port"]: found an unknown annotation; want "config.weft.dev/skip-inbound-ports" (known: config.weft.dev/skip-inbound-ports, config.weft.dev/skip-outbound-ports, config.weft.dev/opaque-ports, config.weft.dev/compat-ports, config.weft.dev/skip-subnets)",
       "metadata.annotations["config.weft.dev/skip-inbound-ports"]: found "80-"; want ports and ranges such as 3306,4000-4010",
       "metadata.annotations["config.weft.dev/opaque-ports"]: found "90-80"; want ports and ranges such as 3306,4000-4010",
       "metadata.annotations["config.weft.dev/skip-outbound-ports"]: found 80; want text (in quotes: "80")",

@@ -4,11 +4,19 @@ import { dirname, join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { plant, ROOT } from './plant.ts'
 
-const STEPS = ['accept', 'detect', 'secure', 'route', 'policy', 'balance', 'connect', 'relay', 'http1', 'http2'].concat(
-  'telemetry',
-  'discover',
-  'admin',
-)
+const STEPS = [
+  'accept',
+  'detect',
+  'secure',
+  'route',
+  'policy',
+  'balance',
+  'connect',
+  'relay',
+  'http1',
+  'http2',
+  'compat',
+].concat('telemetry', 'discover', 'admin')
 const COMPONENTS = ['sidecar', 'certs', 'control', 'cli', 'injector', 'dashboard']
 /** The npm packages of each place, as ARCHITECTURE.md names them; every other package is refused there. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
