@@ -20,6 +20,7 @@ export interface Running {
   stop(): Promise<void>
   /** Lets it write what it has to write at its end, such as a profile. */
   end(): Promise<void>
+  signal(name: NodeJS.Signals): void
 }
 
 const children = new Set<ChildProcess>()
@@ -57,6 +58,7 @@ export async function start(command: readonly string[], port: number): Promise<R
       child.kill('SIGKILL')
       await gone
     },
+    signal: (name) => void child.kill(name),
     async end() {
       child.kill('SIGTERM')
       await gone

@@ -23,6 +23,8 @@ export async function profilePair(
   try {
     const { port, proxies } = await startProfiledPair(upstream, folder)
     await load(port)
+    for (const proxy of proxies) proxy.signal('SIGUSR2')
+    await load(port)
     await Promise.all(proxies.map((proxy) => proxy.end()))
     const files = globSync(join(folder, '*.cpuprofile'))
     return sharesOf(files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as CpuProfile))
@@ -56,6 +58,8 @@ const NATIVE: Readonly<Record<string, string>> = {
 }
 
 function place({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
+  // The profiler's own cost is none of the proxy's.
+  if (url === 'node:inspector') return 'idle'
   const native = NATIVE[functionName]
   if (native !== undefined) return native
   if (/^write(v|Buffer|Latin1String|Utf8String|AsciiString)?$/.test(functionName) && url === '')

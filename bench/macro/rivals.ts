@@ -35,11 +35,11 @@ async function issueIdentities(): Promise<{ readonly caller: Identity; readonly 
   return { caller: await issue(CALLER), server: await issue(SERVER) }
 }
 
-/** A pair from its sources, each process of which writes a CPU profile into the folder when it ends. */
+/** A pair from its sources, each process of which writes what it did since SIGUSR2 into the folder when it ends. */
 export async function startProfiledPair(upstream: number, folder: string): Promise<Rival> {
   const { caller, server } = await issueIdentities()
   const source = join(import.meta.dirname, 'weft-proxy.ts')
-  const weft = createWeft(['--cpu-prof', `--cpu-prof-dir=${folder}`, source])
+  const weft = createWeft([source], folder)
   const far = await weft({ direction: 'inbound', to: `127.0.0.1:${upstream}`, peer: null, identity: server })
   const near = await weft({ direction: 'outbound', to: `127.0.0.1:${far.port}`, peer: SERVER, identity: caller })
   return { name: 'Weft', port: near.port, proxies: [near.running, far.running] }
@@ -97,11 +97,12 @@ async function bundleProxy(): Promise<string> {
   return outfile
 }
 
-function createWeft(program: readonly string[]) {
+function createWeft(program: readonly string[], profiles?: string) {
   return async (config: Omit<ProxyConfig, 'port' | 'traces' | 'accessLog'>) => {
     const port = await freePort()
+    const profile = profiles === undefined ? [] : [join(profiles, `${port}.cpuprofile`)]
     const given: ProxyConfig = { ...config, port, traces: null, accessLog: false }
-    return { port, running: await start([process.execPath, ...program, JSON.stringify(given)], port) }
+    return { port, running: await start([process.execPath, ...program, JSON.stringify(given), ...profile], port) }
   }
 }
 

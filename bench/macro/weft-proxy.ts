@@ -1,6 +1,8 @@
 // One direction of a sidecar in a process of its own, with its real metrics, on loopback and without iptables or control:
 // what these would say is told by the first argument (ProxyConfig as JSON).
 import { createPrivateKey } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import type { Endpoint } from '#flow/upstream.ts'
 import { type Address, parseAddress } from '#shared/address.ts'
 import { systemClock } from '#shared/clock.ts'
@@ -80,5 +82,19 @@ async function main(): Promise<void> {
   await startListener({ direction: given.direction, port: given.port, handler })
 }
 
-process.once('SIGTERM', () => process.exit(0))
+/** From SIGUSR2 on, what runs is written to the file of the second argument when the process ends: the start is not of interest. */
+async function profileInto(file: string): Promise<void> {
+  const session = new Session()
+  session.connect()
+  await session.post('Profiler.enable')
+  await session.post('Profiler.start')
+  process.once('SIGTERM', async () => {
+    const { profile } = await session.post('Profiler.stop')
+    writeFileSync(file, JSON.stringify(profile))
+    process.exit(0)
+  })
+}
+
+const [, , , profile] = process.argv
+if (profile !== undefined) process.once('SIGUSR2', () => void profileInto(profile))
 await main()
