@@ -15,6 +15,14 @@ const TEXT = Buffer.from('x')
 
 const LARGE = [1, 9].map((type) => frame(type, 0, 1, Buffer.alloc(16_000, 0x82)))
 
+/** A field of 4,000 bytes, put into the table, and 12,000 references to it. */
+const BOMB = Buffer.concat([
+  getBlock(),
+  Buffer.of(0x40, 1, 120, 127, 0xa1, 0x1e),
+  Buffer.alloc(4000, 'y'),
+  Buffer.alloc(12_000, 0xbe),
+])
+
 const FLOODS: [string, (index: number) => Buffer, string][] = [
   [
     'rapid reset',
@@ -43,6 +51,7 @@ const FLOODS: [string, (index: number) => Buffer, string][] = [
     (i) => (i === 0 ? frame(1, 1, 1, getBlock()) : frame(9, 0, 1)),
     'a head in more than 32 CONTINUATION frames',
   ],
+  ['HPACK that unpacks', (i) => frame(1, 5, 2 * i + 1, BOMB), 'a head that unpacks to more than 1 MiB'],
   ['CONTINUATION that is large', (i) => LARGE[Math.min(i, 1)] as Buffer, 'a head beyond 80 KiB of HPACK'],
 ]
 
@@ -125,12 +134,12 @@ test('PINGs that measure while a body comes are paid for by its DATA', async () 
   expect(server.refused).toEqual([])
 })
 
-test('a bomb of indexed fields is refused by its decoded size, and the connection goes on', async () => {
+test('a head of indexed fields is refused by its decoded size, and the connection goes on', async () => {
   await using server = await startCodecServer({ answer: echo })
   await using peer = await FramePeer.connect(server.port)
   const value = Buffer.alloc(4000, 'v')
   const entry = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xa1, 0x1e]), value])
-  const bomb = Buffer.concat([getBlock(), entry, Buffer.alloc(8000, 0xbe)])
+  const bomb = Buffer.concat([getBlock(), entry, Buffer.alloc(200, 0xbe)])
   peer.send(frame(1, 5, 1, bomb))
   const answer = await peer.frame(1, 1)
   expect(peer.fieldsOf(answer).slice(0, 2)).toEqual([':status', '431'])

@@ -43,3 +43,5 @@ export const QUEUE_DRAINED_BYTES = 16 * 1024
 export const UNREAD_LIMIT_BYTES = 1024 * 1024
 /** Read and thrown away behind our end of a connection: twice what a client may have had on its way by flow control. */
 export const LINGER_LIMIT_BYTES = 2 * CONNECTION_WINDOW_BYTES
+/** A head beyond the limit of a section is refused; one that unpacks to so much ends its connection: it was made to cost us. */
+export const UNPACKED_LIMIT_BYTES = 1024 * 1024

@@ -3,8 +3,16 @@ import { isAuthority } from '#flow/authority.ts'
 import { consistsOf, METHOD, TARGET } from '#flow/characters.ts'
 import type { FaultCode } from '#flow/error.ts'
 import { type Fields, NEVER_INDEXED } from '#flow/stream.ts'
+import { flood } from './faults.ts'
 import type { FieldSink } from './hpack/decode.ts'
-import { FIELD_LIMIT, PATH_LIMIT_BYTES, PEER_FIELDS, PEER_SECTION_BYTES, SECTION_LIMIT_BYTES } from './limits.ts'
+import {
+  FIELD_LIMIT,
+  PATH_LIMIT_BYTES,
+  PEER_FIELDS,
+  PEER_SECTION_BYTES,
+  SECTION_LIMIT_BYTES,
+  UNPACKED_LIMIT_BYTES,
+} from './limits.ts'
 
 export type SectionKind = 'request' | 'response' | 'trailers'
 
@@ -63,7 +71,8 @@ export class Section implements FieldSink {
 
   field(name: string, value: string, isSound: boolean, isNeverIndexed: boolean): void {
     this.sizeBytes += name.length + value.length + 32
-    // What exceeds the limits is read for the tables' sake and not kept.
+    // What exceeds the limits is read for the tables' sake and not kept; but a frame of 16 KiB can unpack to 60 MB of fields.
+    if (this.sizeBytes > UNPACKED_LIMIT_BYTES) throw flood('a head that unpacks to more than 1 MiB')
     if (++this.#count > this.#fieldLimit) return this.refuse('more than 100 fields', 'HEADER_TOO_LARGE')
     if (this.sizeBytes > this.#limitBytes) return this.refuse('a head beyond 60 KiB', 'HEADER_TOO_LARGE')
     if (!isSound) return this.refuse('a forbidden character in a field')
