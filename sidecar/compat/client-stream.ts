@@ -2,6 +2,7 @@
 // names keep their case, fields their order and Host its value.
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import proxy, { type http1WebOptions, type wsHttp1Options } from 'http2-proxy'
+import { consistsOf, VALUE } from '#flow/characters.ts'
 import { fieldValue, sameName } from '#flow/fields.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { ForwardedRequest, ForwardedResponse, TunnelEnd } from './forwarded.ts'
@@ -260,14 +261,11 @@ function requestHeaders(all: Fields, { method, end, isTunnel }: Sent): readonly 
   return pairsOf(headers)
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
-
 /** What Node's parser lets through and could not be passed on as it was meant. */
 function isPlausible({ statusCode = 0, statusMessage = '', httpVersion, rawHeaders }: IncomingMessage): boolean {
   // http2-proxy has taken it out of `headers`.
   const coding = fieldValue(rawHeaders, 'transfer-encoding')
   if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) return false
   const isVersion = httpVersion === '1.1' || httpVersion === '1.0'
-  return isVersion && statusCode >= 200 && !CONTROL.test(statusMessage) && rawHeaders.length <= 2 * FIELD_LIMIT
+  return isVersion && statusCode >= 200 && consistsOf(statusMessage, VALUE) && rawHeaders.length <= 2 * FIELD_LIMIT
 }

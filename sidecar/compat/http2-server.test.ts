@@ -145,6 +145,14 @@ test('a drain lets requests in flight end, and the connection closes after them'
   await once(server.client, 'close')
 })
 
+test('a path with a fragment is refused with its reason', async () => {
+  await using server = await start()
+  const call = server.client.request({ ':authority': 'a', ':path': '/a#b' })
+
+  expect((await once(call, 'response'))[0]).toMatchObject({ ':status': 400, 'x-weft-reason': 'BAD_REQUEST' })
+  expect(server.refused).toEqual(['BAD_REQUEST'])
+})
+
 test('CONNECT is refused with its reason', async () => {
   await using server = await start()
   const call = server.client.request({ ':method': 'CONNECT', ':authority': 'a:80' })

@@ -1,10 +1,11 @@
 // HTTP/2 of the Compat engine, on node:http2: a connection that begins with its preface. The application is asked by HTTP/1.1 all the same.
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import type { FaultCode } from '#flow/error.ts'
+import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
-import { Http2Stream } from './http2-stream.ts'
+import { Http2Stream, requestFields } from './http2-stream.ts'
 import { PlainStream } from './plain-stream.ts'
+import { isRequest } from './sendable.ts'
 
 const SETTINGS = { maxConcurrentStreams: 100, maxHeaderListSize: 60 * 1024, enablePush: false }
 
@@ -49,14 +50,20 @@ class Http2Connection implements HttpServerConnection {
   }
 
   #take(stream: ServerHttp2Stream, raw: readonly string[], end: boolean): void {
+    const fields = requestFields(raw)
+    if (fields[1] === 'CONNECT') return this.#answerRefusal(stream, 'CONNECT_REFUSED', 'CONNECT')
+    // Node takes any text for a path and an authority; HTTP/1.1 could not carry it on.
+    if (!isRequest(fields, false)) return this.#answerRefusal(stream, 'BAD_REQUEST', 'a path or authority that is none')
     const request = new Http2Stream(stream, () => this.#streams.delete(request))
-    if (raw[raw.indexOf(':method') + 1] === 'CONNECT') {
-      stream.respond({ ':status': 405, 'x-weft-reason': 'CONNECT_REFUSED' }, { endStream: true })
-      return this.#options.onRefused('CONNECT_REFUSED', 'CONNECT')
-    }
     this.#streams.add(request)
     this.#options.accept(request)
-    request.start(raw, end)
+    request.start(fields, end)
+  }
+
+  #answerRefusal(stream: ServerHttp2Stream, code: FaultCode, detail: string): void {
+    stream.on('error', () => {})
+    stream.respond({ ':status': FAULTS[code].status, 'x-weft-reason': code }, { endStream: true })
+    this.#options.onRefused(code, detail)
   }
 
   #refuse(code: FaultCode, detail: string): void {

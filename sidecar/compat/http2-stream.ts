@@ -41,10 +41,10 @@ export class Http2Stream implements HttpStream {
     stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers))
   }
 
-  start(raw: readonly string[], end: boolean): void {
+  start(fields: Fields, end: boolean): void {
     const stream = this.#stream
     this.#isReceived = end
-    this.events.onHead(requestFields(raw), end)
+    this.events.onHead(fields, end)
     if (end) {
       stream.resume()
       return
@@ -125,7 +125,7 @@ export class Http2Stream implements HttpStream {
 }
 
 /** Pseudo-fields first and all four of them; crumbs of Cookie become one again, as HTTP/1.1 wants it (RFC 9113 section 8.2.3). */
-function requestFields(raw: readonly string[]): Fields {
+export function requestFields(raw: readonly string[]): Fields {
   const fields: Fields = PSEUDO.flatMap((name) => [name, rawValue(raw, name) ?? ''])
   if (fields[5] === '') fields[5] = rawValue(raw, 'host') ?? ''
   let cookie = -1

@@ -1,5 +1,7 @@
 // A request of node:http as the flat fields of a stream. Node is lenient about Host and targets: what goes on has exactly one of each.
 import type { IncomingMessage } from 'node:http'
+import { isAuthority } from '#flow/authority.ts'
+import { consistsOf, TARGET } from '#flow/characters.ts'
 import { fieldValue } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
 import { Refusal } from './refusal.ts'
@@ -19,7 +21,9 @@ export function requestFields(request: IncomingMessage, isUpgrade: boolean): Fie
     const value = travelling(name.toLowerCase(), rawHeaders[i + 1] as string, isUpgrade)
     if (value !== '') fields.push(name, value ?? '')
   }
-  fields[5] = target.authority ?? fieldValue(rawHeaders, 'host') ?? ''
+  const authority = target.authority ?? fieldValue(rawHeaders, 'host') ?? ''
+  if (!isAuthority(authority)) throw new Refusal('BAD_REQUEST', 'a Host that is not a host and port')
+  fields[5] = authority
   return fields
 }
 
@@ -65,8 +69,8 @@ interface Target {
 }
 
 function targetOf(method: string, url: string): Target {
-  // A fragment is no part of a request; whoever reads it as part of the path sees another path than who does not.
-  if (url.includes('#')) throw new Refusal('BAD_REQUEST', 'a target with a fragment')
+  // A fragment among them: whoever reads it as part of the path sees another path than who does not.
+  if (!consistsOf(url, TARGET)) throw new Refusal('BAD_REQUEST', 'a target with a character that it must not have')
   if (url.startsWith('/') || (url === '*' && method === 'OPTIONS')) return { scheme: 'http', path: url }
   const [, scheme, authority, rest = ''] = ABSOLUTE.exec(url) ?? []
   if (scheme === undefined || authority === undefined) throw new Refusal('BAD_REQUEST', 'a target of no known form')

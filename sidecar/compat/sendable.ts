@@ -1,23 +1,16 @@
 // What Node would write without a question, or throw on: heads that no message of HTTP/1.1 may have. Whoever hands one over has a bug.
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { isAuthority } from '#flow/authority.ts'
+import { consistsOf, METHOD, TARGET } from '#flow/characters.ts'
 import { sameName } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
 
-const METHOD = /^[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*$/
-/** Visible Latin-1 without a fragment: what our own codec takes too. */
-const TARGET = /^[\x21\x22\x24-\x7e\x80-\xff]+$/
-const AUTHORITY = /^[\x21-\x7e]*$/
 const STATUS = /^[1-9]\d\d$/
 
 export function isRequest(fields: Fields, end: boolean): boolean {
   const [, method = '', , , , authority = '', , path = ''] = fields
-  return (
-    METHOD.test(method) &&
-    method !== 'CONNECT' &&
-    TARGET.test(path) &&
-    AUTHORITY.test(authority) &&
-    areFields(fields, end)
-  )
+  const isMethod = method !== '' && method !== 'CONNECT' && consistsOf(method, METHOD)
+  return isMethod && path !== '' && consistsOf(path, TARGET) && isAuthority(authority) && areFields(fields, end)
 }
 
 export function isAnswer(fields: Fields, end: boolean): boolean {
