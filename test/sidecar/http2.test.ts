@@ -1,41 +1,12 @@
 // HTTP/2 through two sidecars: from the application, between the sidecars, and to the application.
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
-import { type Answerer, connectHttp2To, type Http2App, type Http2Client, startHttp2App } from '../support/http2.ts'
-import { CLIENT_ID, type Pair, type PairOptions, SERVER_ID, startPair } from '../support/pair.ts'
-
-const toClose: AsyncDisposable[] = []
-afterEach(async () => {
-  for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
-})
-
-async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
-  const each = await made
-  toClose.push(each)
-  return each
-}
-
-const http2App = (answer: Answerer, settings?: object): Promise<Http2App> => kept(startHttp2App(answer, settings))
-const pairFor = (options: PairOptions): Promise<Pair> => kept(startPair(options))
-const clientOf = ({ port }: Pair): Promise<Http2Client> => kept(connectHttp2To(port))
-
-async function http1App(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
-  const server = createServer(answer)
-  toClose.push({
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
+import { describe, expect, test } from 'vitest'
+import type { Answerer, Http2App } from '../support/http2.ts'
+import { clientOf, http1App, http2App, pairFor, shared } from '../support/http2-pair.ts'
+import { CLIENT_ID, type Pair, type PairOptions, SERVER_ID } from '../support/pair.ts'
 
 const requests = (events: Pair['events']['client']) => events.filter((event) => event.kind === 'request')
-/** Connections between the sidecars. */
-const shared = ({ client }: Pair) => client.upstreams.stats().shared
 
 const echo: Answerer = (stream, headers) => {
   stream.respond({ ':status': 200, 'x-path': headers[':path'], 'x-authority': headers[':authority'] })

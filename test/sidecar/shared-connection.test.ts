@@ -1,42 +1,10 @@
-// The one connection between two sidecars: it goes away without an error, and is fair to all that share it.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { WorkloadConfig } from '#shared/decide/config.ts'
-import { type Answerer, connectHttp2To, type Http2App, type Http2Client, startHttp2App } from '../support/http2.ts'
-import { CLIENT_ID, type Pair, type PairOptions, startPair } from '../support/pair.ts'
+import type { Answerer } from '../support/http2.ts'
+import { clientOf, http1App, http2App, pairFor, shared } from '../support/http2-pair.ts'
+import { CLIENT_ID } from '../support/pair.ts'
 import { createTestAuthority } from '../support/svid.ts'
-
-const toClose: AsyncDisposable[] = []
-afterEach(async () => {
-  for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
-})
-
-async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
-  const each = await made
-  toClose.push(each)
-  return each
-}
-
-const http2App = (answer: Answerer, settings?: object): Promise<Http2App> => kept(startHttp2App(answer, settings))
-const pairFor = (options: PairOptions): Promise<Pair> => kept(startPair(options))
-const clientOf = ({ port }: Pair): Promise<Http2Client> => kept(connectHttp2To(port))
-
-async function http1App(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
-  const server = createServer(answer)
-  toClose.push({
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
-
-/** Connections between the sidecars. */
-const shared = ({ client }: Pair) => client.upstreams.stats().shared
 
 describe('a connection between the sidecars that goes away', () => {
   test('when the server drains, no request of a steady stream of them fails', async () => {
