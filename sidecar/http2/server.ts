@@ -4,6 +4,7 @@ import { readDirectly } from '#flow/direct-read.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { Fields, HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
 import { type Clock, systemClock } from '#shared/clock.ts'
+import type { Http2Options } from './connection.ts'
 import { ConnectionFault, protocolError } from './faults.ts'
 import { writeFields } from './field-block.ts'
 import { writeGoaway } from './frames.ts'
@@ -18,7 +19,7 @@ import {
   STREAM_CLOSED,
 } from './protocol.ts'
 import { ServerStream } from './server-stream.ts'
-import { type Http2Options, Session } from './session.ts'
+import { Session } from './session.ts'
 import { serverSettings } from './settings.ts'
 import type { Stream } from './stream.ts'
 

@@ -20,8 +20,8 @@ import { listen } from '#flow/listen.fixture.ts'
 import type { Fields, HttpClientConnection, HttpServerConnection, HttpStream } from '#flow/stream.ts'
 import type { Clock } from '#shared/clock.ts'
 import { connectHttp2 } from './client.ts'
+import type { Http2Options } from './connection.ts'
 import { type Http2ServerOptions, serveHttp2 } from './server.ts'
-import type { Http2Options } from './session.ts'
 
 export type Half = Heard & { readonly stream: HttpStream }
 
