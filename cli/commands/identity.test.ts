@@ -96,6 +96,41 @@ test('what kubectl says is passed on', async () => {
   )
 })
 
+const DISCARDED = 'E1127 22:19:51.360867   29419 websocket.go:296] Unknown stream id 1, discarding message'
+
+/** One that has lost its output so often, and says so as given; then it answers. */
+function putLossyKubectl(answer: string, losses: number, line = DISCARDED): void {
+  putKubectl(answer)
+  const kubectl = join(directory, 'kubectl')
+  const lose = `echo >> ${directory}/tries; if [ $(wc -l < ${directory}/tries) -le ${losses} ]; then echo '${line}' >&2; exit; fi`
+  writeFileSync(kubectl, readFileSync(kubectl, 'utf8').replace('\n', `\n${lose}\n`))
+}
+const tries = () => readFileSync(join(directory, 'tries'), 'utf8').length
+
+test('a kubectl that says that it threw the answer away is asked again, four times at most', async () => {
+  putLossyKubectl(await dumpOf(), 3)
+  await identity(context(), 'web-1', {})
+  expect([tries(), complained]).toEqual([4, []])
+
+  rmSync(join(directory, 'tries'))
+  putLossyKubectl(await dumpOf(), 4)
+  await expect(identity(context(), 'web-1', {})).rejects.toThrow('pod web-1 answered something else: ')
+  expect(tries()).toBe(4)
+})
+
+test('one that says something else, or has lost nothing, is asked once', async () => {
+  putLossyKubectl(await dumpOf(), 1, 'E1127 22:19:51.360867   29419 websocket.go:296] something else')
+  await expect(identity(context(), 'web-1', {})).rejects.toThrow('pod web-1 answered something else: ')
+  expect(tries()).toBe(1)
+
+  rmSync(join(directory, 'tries'))
+  putLossyKubectl(await dumpOf(), 1)
+  const kubectl = join(directory, 'kubectl')
+  writeFileSync(kubectl, readFileSync(kubectl, 'utf8').replace('; exit;', ';'))
+  await identity(context(), 'web-1', {})
+  expect(tries()).toBe(1)
+})
+
 test('without kubectl it says what to do', async () => {
   const empty = { ...context(), environment: { PATH: directory } }
   await expect(identity(empty, 'web-1', {})).rejects.toMatchObject({

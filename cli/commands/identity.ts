@@ -1,6 +1,5 @@
 // weft identity: who a pod is. Its sidecar tells: by its socket on this machine, by kubectl exec in a cluster, since its admin
 // port is on loopback alone and this needs no port to be opened.
-import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { requireChainToRoot } from '#shared/identity/pem.ts'
@@ -9,6 +8,7 @@ import type { Context } from '../context.ts'
 import { Failure, messageOf } from '../failure.ts'
 import { findMesh } from '../find-mesh.ts'
 import { findPod } from '../find-pods.ts'
+import { askByExec } from '../kubectl.ts'
 import { formatTable, paint } from '../terminal.ts'
 import { call } from '../up/http.ts'
 import { meshPaths } from '../up/paths.ts'
@@ -85,24 +85,30 @@ async function askHere({ runDirectory }: Context, word: string, flags: IdentityF
   }
 }
 
-function askInCluster({ environment }: Context, pod: string, flags: IdentityFlags): Promise<string> {
+async function askInCluster({ environment }: Context, pod: string, flags: IdentityFlags): Promise<string> {
   const place = [
     ...(flags.context === undefined ? [] : ['--context', flags.context]),
     ...(flags.namespace === undefined ? [] : ['--namespace', flags.namespace]),
   ]
   const command = [...place, 'exec', pod, '--container', PROXY_CONTAINER, '--', 'node', '-e', SCRIPT]
-  return new Promise((resolve, reject) => {
-    execFile('kubectl', command, { env: environment, timeout: LIMIT_MS }, (error, stdout, stderr) => {
-      if (error === null) return resolve(stdout)
-      const isMissing = error.code === 'ENOENT'
-      // Above its last line kubectl may put its own log.
-      const said = isMissing ? 'there is no kubectl on the PATH' : stderr.trim().split('\n').at(-1) || error.message
-      const wayOut = isMissing
-        ? 'Install kubectl; or, for a mesh on this machine, bring it up first: weft up mesh.yaml'
-        : `Has it a sidecar? See: kubectl get pod ${pod} -o jsonpath='{.metadata.annotations.weft\\.dev/status}'`
-      reject(Failure.from(error, `pod ${pod} cannot be asked: ${said}`, wayOut))
-    })
-  })
+  const { error, stdout, stderr } = await askByExec(command, environment, isJson)
+  if (error === null) return stdout
+  const isMissing = error.code === 'ENOENT'
+  // Above its last line kubectl may put its own log.
+  const said = isMissing ? 'there is no kubectl on the PATH' : stderr.trim().split('\n').at(-1) || error.message
+  const wayOut = isMissing
+    ? 'Install kubectl; or, for a mesh on this machine, bring it up first: weft up mesh.yaml'
+    : `Has it a sidecar? See: kubectl get pod ${pod} -o jsonpath='{.metadata.annotations.weft\\.dev/status}'`
+  throw Failure.from(error, `pod ${pod} cannot be asked: ${said}`, wayOut)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function describe(pod: string, text: string, wallMs: number): Report {

@@ -10,7 +10,7 @@ import type { Step } from '../support/page.ts'
 import { openShell } from '../support/shell.ts'
 import { prepareForWeft, remainsOfWeft } from './kubernetes/installation.ts'
 import { loadJaeger } from './kubernetes/jaeger.ts'
-import { KUBECONFIG, kubectl, ROOT, SHARED, STATE } from './kubernetes/kubectl.ts'
+import { KUBECONFIG, kubectl, PATH, ROOT, SHARED } from './kubernetes/kubectl.ts'
 
 /** Of what the pages make, besides Weft. */
 const NAMESPACE = 'shop'
@@ -38,8 +38,8 @@ afterAll(async () => {
 })
 
 async function follow(name: keyof typeof pages, isMeant: (step: Step) => boolean = () => true): Promise<void> {
-  const path = [programs, process.env['PATH'], join(STATE, 'bin'), '/usr/sbin:/sbin'].join(':')
-  await using shell = openShell({ cwd: ROOT, env: { ...process.env, KUBECONFIG, PATH: path }, timeoutMs: 360_000 })
+  const env = { ...process.env, KUBECONFIG, PATH: `${programs}:${PATH}` }
+  await using shell = openShell({ cwd: ROOT, env, timeoutMs: 360_000 })
   await followPage(pages[name], { shell, directory: ROOT, isMeant, change })
 }
 

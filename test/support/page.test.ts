@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -129,4 +129,37 @@ test('what need not be so at once is looked at again, and no longer than the pag
   await follow(`<!-- within 30s -->\n${soon}`)
   const never = fence('console', '$ false', 'x')
   await expect(follow(`<!-- within 1s -->\n${never}`)).rejects.toThrow('and this came\nthat failed')
+})
+
+const DISCARDED = 'E1127 22:19:51.360867   29419 websocket.go:296] Unknown stream id 1, discarding message'
+
+test('a line of kubectl about a message that it discarded is none of what a command printed', async () => {
+  await follow(fence('console', `$ echo a; echo '${DISCARDED}' >&2; echo b`, 'a', 'b'))
+  await follow(fence('console', `$ printf a; echo '${DISCARDED}' >&2`, 'a'))
+})
+
+test.each([
+  DISCARDED.replace('discarding', 'discarding the'),
+  DISCARDED.replace('Unknown', 'Known'),
+  DISCARDED.replace('websocket', 'other'),
+  DISCARDED.replace('E1127 ', ''),
+])('no other line is taken for it: %s', async (line) => {
+  await expect(follow(fence('console', `$ echo '${line}'`))).rejects.toThrow(line)
+})
+
+test('a command whose output was lost with such a line is repeated, three times at most', async () => {
+  const page = (losses: number) =>
+    fence(
+      'console',
+      `$ echo >>tries; if [ $(wc -l <tries) -le ${losses} ]; then echo '${DISCARDED}'; else echo a; fi`,
+      'a',
+    )
+  await follow(page(3))
+  await rm(join(directory, 'tries'))
+  await expect(follow(page(4))).rejects.toThrow('the page shows\na\nand this came\n')
+  expect(await readFile(join(directory, 'tries'), 'utf8')).toHaveLength(4)
+})
+
+test('output that is not the right one is not asked for again without such a line', async () => {
+  await expect(follow(fence('console', '$ echo >>tries; wc -l <tries', '2'))).rejects.toThrow('and this came\n1')
 })

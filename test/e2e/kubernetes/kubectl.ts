@@ -7,6 +7,16 @@ export const SHARED = join(ROOT, '../shared')
 export const STATE = process.env['MESH_CLUSTER_DIR'] ?? '/var/cache/mesh-cluster'
 export const KUBECONFIG = process.env['KUBECONFIG'] ?? join(STATE, 'kubeconfig')
 
+/**
+ * The cluster's own kubectl comes first: a machine may have one of an older Kubernetes, which loses output of exec
+ * (cli/kubectl.ts). Somebody else's cluster has the kubectl that belongs to it on the PATH.
+ */
+export const PATH = [
+  ...(process.env['KUBECONFIG'] === undefined ? [join(STATE, 'bin')] : []),
+  process.env['PATH'],
+  ...[join(STATE, 'bin'), '/usr/sbin', '/sbin'],
+].join(':')
+
 export interface Ended {
   readonly status: number
   readonly stdout: string
@@ -15,12 +25,7 @@ export interface Ended {
 
 /** Runs to the end and throws nothing: who calls judges the status. */
 export function run(file: string, argv: readonly string[], input = '', more: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const environment = {
-    ...process.env,
-    ...more,
-    KUBECONFIG,
-    PATH: `${process.env['PATH']}:${join(STATE, 'bin')}:/usr/sbin:/sbin`,
-  }
+  const environment = { ...process.env, ...more, KUBECONFIG, PATH }
   return new Promise((resolve, reject) => {
     const options = { cwd: ROOT, env: environment, maxBuffer: 64 * 1024 * 1024 }
     const child = execFile(file, argv, options, (error, stdout, stderr) => {
