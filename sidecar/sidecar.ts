@@ -58,12 +58,13 @@ export function createSidecar(parts: SidecarParts) {
   const onBug = (error: unknown) => parts.log.error({ err: error }, 'a connection ended by a bug')
   const account = { emit: parts.emit, clock: parts.clock, onOpen: parts.metrics.connectionOpened, onBug }
   const common = { ...account, ...parts, answer: answerFault, dial: quietly(dial) }
-  const engine = (port: number) => portOf(parts.workload, port)?.engine
+  const portOf = portsOf(parts.workload)
+  const engine = (port: number) => portOf(port)?.engine
   const upstreams = createUpstreams({
     ...parts,
     dial,
     originate: createOriginator(parts),
-    httpVersion: (port) => portOf(parts.workload, port)?.httpVersion,
+    httpVersion: (port) => portOf(port)?.httpVersion,
     engine,
     isSelf: ({ host }) => parts.podAddresses.includes(host),
     handToSelf: (stream, to, alpn) => inbound.acceptLocal(stream, to, alpn, parts.identity.current?.id ?? null),
@@ -71,9 +72,9 @@ export function createSidecar(parts: SidecarParts) {
   const inbound: Inbound = buildInbound({
     ...common,
     mode: () => parts.workload.current?.mtls,
-    declared: (port) => portOf(parts.workload, port)?.protocol ?? 'detect',
+    declared: (port) => portOf(port)?.protocol ?? 'detect',
     engine,
-    serviceOf: (port) => portOf(parts.workload, port)?.service ?? null,
+    serviceOf: (port) => portOf(port)?.service ?? null,
     terminate: createTerminator(parts),
     resolveFor: applicationRoutes(upstreams, engine, [parts.tracing.inbound, removeForeignReason, retryStale]),
     serveHttp: serving.inbound.serve,
@@ -104,8 +105,18 @@ const rootsOf = (identity: Identity | undefined): readonly string[] =>
 
 const withinAny = (ranges: readonly Range[]) => (host: string) => ranges.some((range) => range.contains(host))
 
-function portOf(workload: Watch<WorkloadConfig | undefined>, port: number) {
-  return workload.current?.ports.find((declared) => declared.port === port)
+/** Asked for each request: found by its number. The table is made anew when another configuration is there. */
+function portsOf(workload: SidecarParts['workload']) {
+  let known: WorkloadConfig | undefined
+  let byNumber = new Map<number, WorkloadConfig['ports'][number]>()
+  return (port: number) => {
+    const { current } = workload
+    if (current !== known) {
+      known = current
+      byNumber = new Map(current?.ports.map((declared) => [declared.port, declared]))
+    }
+    return byNumber.get(port)
+  }
 }
 
 /** A socket whose error nobody awaits yet must not end the process. */
