@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config'
 
 // unit: beside the code, loopback only. integration: namespaces and foreign programs, root only. e2e: needs ../shared or Go.
 // cluster: a real kube-apiserver, some of it Helm too. kubernetes: a whole node. All of it is built by ../shared.
-const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false }
+// What is polled for comes late on a busy machine; the default is a second.
+const expectations = { poll: { timeout: 10_000 } }
+const shared = { globals: false, pool: 'forks' as const, passWithNoTests: false, expect: expectations }
 
 const CLUSTER = [
   'test/charts/**/*.test.ts',

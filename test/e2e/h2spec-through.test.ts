@@ -3,15 +3,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { programOf } from '../integration/programs/programs.ts'
 import { until } from '../support/caller.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { type CaseResult, runH2spec } from '../support/h2spec.ts'
 import { startHttp2App } from '../support/http2.ts'
-import { portOf, startPair } from '../support/pair.ts'
+import { startPair } from '../support/pair.ts'
 
 const BODY = 'hello, h2spec: long enough for windows of some bytes\n'
 /** Of h2spec 2.2.1. */
@@ -21,15 +22,6 @@ const toClose: AsyncDisposable[] = []
 afterEach(async () => {
   for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 function scratch(): string {
   const directory = mkdtempSync(join(tmpdir(), 'weft-h2spec-'))
@@ -74,14 +66,14 @@ async function listening(program: string, child: ChildProcess, port: number): Pr
 
 async function nghttpd(): Promise<number> {
   const program = programOf('nghttpd', 'nghttp2-server')
-  const [directory, port] = [scratch(), await freePort()]
+  const [directory, [port = 0]] = [scratch(), await freePorts(1)]
   writeFileSync(join(directory, 'index.html'), BODY)
   return listening(program, start(program, ['--no-tls', '-a', '127.0.0.1', '-d', directory, `${port}`]), port)
 }
 
 async function nginx(): Promise<number> {
   const program = programOf('nginx', 'nginx')
-  const [directory, port] = [scratch(), await freePort()]
+  const [directory, [port = 0]] = [scratch(), await freePorts(1)]
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => {
     mkdirSync(join(directory, kind))
     return `${kind}_temp_path ${directory}/${kind};`

@@ -11,11 +11,11 @@ const URL = 'http://shop:8080/'
 const ofV2 = (answers: readonly Answered[]) => answers.filter(({ headers }) => headers['x-pod'] === 'v2-0').length
 
 /**
- * True where a fair split would give a count this far from its mean less than once in about 3 million runs (5 standard
- * deviations of the binomial distribution): too rare for chance, far enough from other weights.
+ * True where a fair split would give a count this far from its mean less than once in 10 million runs (6 standard deviations,
+ * by the binomial distribution): too rare for chance, far enough from other weights.
  */
 function isUnlikely(count: number, of: number, share: number): boolean {
-  return Math.abs(count - of * share) > 5 * Math.sqrt(of * share * (1 - share))
+  return Math.abs(count - of * share) > 6 * Math.sqrt(of * share * (1 - share))
 }
 
 async function untilV2Serves(client: Caller, atLeast: number): Promise<void> {

@@ -35,14 +35,14 @@ const documents =
   meshed('hides', { ...plain, ...tries({ statuses: [502, 503] }) }) +
   meshed('asis', { ...plain, ...tries() }) +
   meshed('budget', { ...plain, retries: { statuses: [503], budget: { percent: 20, minPerSecond: 1 } } }) +
-  meshed('breaks', { ...plain, circuitBreaker: { volumeThreshold: 6, resetTimeout: '1s' } }) +
+  meshed('breaks', { ...plain, circuitBreaker: { volumeThreshold: 6, resetTimeout: '5s' } }) +
   meshed('ejects', { ...roundRobin, retries: { attempts: 0 }, outlierDetection: { consecutiveFailures: 3 } }) +
   meshed('hurried', { ...plain, timeouts: { request: '400ms' } }) +
   meshed('idle', { ...plain, timeouts: { idle: '400ms' } }) +
-  meshed('tries', { ...plain, ...tries({ perTryTimeout: '300ms' }) }) +
-  trafficPolicy('meshed', { timeouts: { idle: '400ms' } }) +
+  meshed('tries', { ...plain, ...tries({ perTryTimeout: '1s' }) }) +
+  trafficPolicy('meshed', { timeouts: { idle: '1s' } }) +
   clear('elsewhere', { ...plain, ...tries() }) +
-  clear('swallowed', { ...plain, ...tries(), timeouts: { connect: '500ms' } }) +
+  clear('swallowed', { ...plain, ...tries(), timeouts: { connect: '1s' } }) +
   clear('lost', { ...plain, ...tries(), timeouts: { connect: '500ms' } })
 
 let mesh: TestMesh
@@ -174,9 +174,9 @@ test('an endpoint that swallows connections costs the connect timeout, and then 
     const answers = await client.requests('http://swallowed:8080/', 4, { method: 'POST', body: 'pay 10' })
     expect(outcomes(answers)).toEqual({ 200: 4 })
     expect(answers.map(({ headers }) => headers['x-pod'])).toEqual(Array(4).fill('clear-1'))
-    const slow = answers.filter(({ durationMs }) => durationMs >= 400)
+    const slow = answers.filter(({ durationMs }) => durationMs >= 900)
     expect(slow).toHaveLength(2)
-    for (const { durationMs } of slow) expect(durationMs).toBeLessThan(1000)
+    for (const { durationMs } of slow) expect(durationMs).toBeLessThan(3000)
 
     // A service of its own: connections that are there already would be used.
     await swallowAt('clear-1', async () => {

@@ -201,6 +201,6 @@ test('no count was ever told for whole that left a sidecar out, nor two within t
   const whole = told.filter(({ applied }) => !applied.startsWith('at least'))
   expect(whole.filter(({ applied }) => !applied.endsWith(' of 8'))).toEqual([])
   const gaps = told.slice(1).map(({ at }, index) => at - (told[index]?.at ?? 0))
-  // Seen through a watch, so give or take what that takes.
-  expect(gaps.filter((gap) => gap < 9_500)).toEqual([])
+  // Seen through a watch, which may tell one late: on a busy machine by a second or two.
+  expect(gaps.filter((gap) => gap < 7_500)).toEqual([])
 })

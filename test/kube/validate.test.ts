@@ -21,10 +21,11 @@ import type { Model } from '../../control/model/compile.ts'
 import { openSource } from '../../control/source.ts'
 import { startValidation, type Validation } from '../../control/validate/serve.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
-import { type ApiServer, freePorts, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
+import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
 import { chartObjects } from '../support/chart.ts'
 import { grantAsChart } from '../support/chart-rules.ts'
 import { createNamespace, createService } from '../support/cluster-objects.ts'
+import { freePorts } from '../support/free-ports.ts'
 
 const KUBECTL = join(process.env['KUBEBUILDER_ASSETS'] ?? '/var/cache/mesh-cluster/bin', 'kubectl')
 const SOON = () => AbortSignal.timeout(30_000)

@@ -5,7 +5,6 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +15,7 @@ import { createKubeClient, type KubeClient } from '#shared/kube/client.ts'
 import type { KubeConnection } from '#shared/kube/config.ts'
 import { isConflict } from '#shared/kube/error.ts'
 import { SERVICES } from '#shared/kube/objects.ts'
+import { freePorts } from './free-ports.ts'
 
 export interface ApiServer {
   /** As a member of system:masters. */
@@ -256,13 +256,4 @@ export async function gatewayApiCrd(
   const file = join(Dir, `config/crd/${channel}/gateway.networking.k8s.io_${plural}.yaml`)
   const [document] = parseAllDocuments(await readFile(file, 'utf8')).filter(({ contents }) => contents !== null)
   return document?.toJS() as object
-}
-
-/** Free a moment ago, for programs that cannot take port 0. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }

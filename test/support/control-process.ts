@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { saveSvid } from '#shared/identity/svid-store.ts'
 import type { StatusReport } from '../../control/status.ts'
-import { freePorts } from './apiserver.ts'
 import { CONTROL_ID, TRUST_DOMAIN } from './discovery.ts'
+import { freePorts } from './free-ports.ts'
 import type { TestAuthority } from './svid.ts'
 
 export interface ControlProcess extends AsyncDisposable {
