@@ -119,6 +119,8 @@ test.each([
     'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
     'BAD_REQUEST',
   ],
+  ['Content_Length', 'POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n', 'BAD_REQUEST'],
+  ['Transfer_Encoding', 'POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\n\r\n', 'BAD_REQUEST'],
   ['a folded field', 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n', 'BAD_REQUEST'],
   ['a blank before the colon', 'GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n', 'BAD_REQUEST'],
   ['a Host with user information', 'GET / HTTP/1.1\r\nHost: u@a\r\n\r\n', 'BAD_REQUEST'],
@@ -134,6 +136,29 @@ test.each([
   expect(await exchange(server.port, text)).toContain(`x-weft-reason: ${code}\r\n`)
   expect(server.refused).toEqual([code])
   expect(server.heads).toEqual([])
+})
+
+test('trailers that name a Host are refused, with what came behind them', async () => {
+  await using server = await startServer()
+  const text = await exchange(
+    server.port,
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: b\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n',
+  )
+
+  expect(text).toContain('x-weft-reason: BAD_REQUEST')
+  expect(server.heads.map((head) => head[7])).toEqual(['/'])
+  expect(server.refused).toEqual(['BAD_REQUEST'])
+})
+
+test('a connection ends with the answer to an upgrade that nobody takes: Node drops what was sent behind it', async () => {
+  await using server = await startServer()
+  const text = await exchange(
+    server.port,
+    'GET /1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n',
+  )
+
+  expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n\r\na \/1 $/s)
+  expect(server.heads.map((head) => head[7])).toEqual(['/1'])
 })
 
 test('what came before a malformed request is answered first', async () => {

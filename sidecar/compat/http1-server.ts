@@ -100,6 +100,8 @@ class CompatConnection implements HttpServerConnection, ServerStreamOwner {
     if (this.#isClosing) return
     try {
       const fields = requestFields(request, false)
+      // Node drops what has come behind it, in the middle of a message too: what follows would be read from there.
+      if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
       this.#waiting.push({ stream: new ServerStream(this, request, response), fields, response })
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -159,6 +161,8 @@ class CompatConnection implements HttpServerConnection, ServerStreamOwner {
   }
 
   onBadTrailers(): void {
+    // What Node has read behind a message that is none is none either.
+    this.#waiting.length = 0
     this.refuse(new Refusal('BAD_REQUEST', 'a framing or routing field in the trailers'))
   }
 

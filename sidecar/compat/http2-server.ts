@@ -39,7 +39,12 @@ class Http2Connection implements HttpServerConnection {
 
   #start(): void {
     if (this.#plain.destroyed) return
-    const session = performServerHandshake(this.#plain, { settings: SETTINGS, unknownProtocolTimeout: 10_000 })
+    const session = performServerHandshake(this.#plain, {
+      settings: SETTINGS,
+      unknownProtocolTimeout: 10_000,
+      // What an application says twice travels twice.
+      strictSingleValueFields: false,
+    })
     this.#session = session
     session.on('error', () => this.#refuse('BAD_REQUEST', 'an HTTP/2 connection that breaks the rules'))
     session.on('stream', (stream: ServerHttp2Stream, _headers, flags: number, raw: readonly string[]) =>

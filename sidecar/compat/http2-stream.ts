@@ -7,7 +7,15 @@ const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onRese
 const EMPTY = Buffer.alloc(0)
 const PSEUDO = [':method', ':scheme', ':authority', ':path'] as const
 /** RFC 9113 section 8.2.2. */
-const OF_ONE_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te'])
+const OF_ONE_HOP = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+])
 
 const RESETS: Readonly<Record<ResetCode, number>> = {
   refused: constants.NGHTTP2_REFUSED_STREAM,
@@ -38,7 +46,7 @@ export class Http2Stream implements HttpStream {
       this.onClosed()
     })
     stream.on('drain', () => this.events.onDrain())
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers))
+    stream.on('wantTrailers', () => this.#write(() => stream.sendTrailers(this.#trailers)))
   }
 
   start(fields: Fields, end: boolean): void {
@@ -70,14 +78,26 @@ export class Http2Stream implements HttpStream {
     if (this.#isOver || this.#hasSentHead || this.#stream.destroyed) return
     const headers = answerHeaders(fields)
     const status = Number(headers[':status'])
-    if (status < 200) {
-      // RFC 9113 section 8.6: there is no 101.
-      if (status !== 101) this.#stream.additionalHeaders(headers)
-      return
+    // RFC 9113 section 8.6: there is no 101.
+    if (status === 101) return
+    this.#hasSentHead = status >= 200
+    const isWritten = this.#write(() => {
+      if (status < 200) this.#stream.additionalHeaders(headers)
+      else this.#stream.respond(headers, { endStream: end, waitForTrailers: !end })
+    })
+    if (isWritten && end && this.#hasSentHead) this.#endSending()
+  }
+
+  /** An application may say what Node does not write, such as a status above 599: that ends the stream and nothing else. */
+  #write(write: () => void): boolean {
+    try {
+      write()
+      return true
+    } catch {
+      this.reset('internal')
+      queueMicrotask(() => this.events.onReset('internal'))
+      return false
     }
-    this.#hasSentHead = true
-    this.#stream.respond(headers, { endStream: end, waitForTrailers: !end })
-    if (end) this.#endSending()
   }
 
   sendData(bytes: Uint8Array, from: number, to: number, end: boolean): boolean {

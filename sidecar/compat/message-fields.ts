@@ -1,9 +1,10 @@
 // Fields of messages as node:http has them, raw in their order and case, and as it shall write them.
+import { consistsOf, VALUE } from '#flow/characters.ts'
 import { sameName } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
 
 /** RFC 9110 section 6.5.1: those a sender must not put into trailers end the message, those of one hop do not travel. */
-const REFUSED = new Set(['content-length', 'host', 'transfer-encoding'])
+const REFUSED = new Set(['content-length', 'content_length', 'host', 'transfer-encoding', 'transfer_encoding'])
 const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'http2-settings'])
 
 /** null: the message breaks the rules. */
@@ -12,8 +13,9 @@ export function trailersOf(raw: readonly string[]): Fields | null {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
     const lower = name.toLowerCase()
-    if (REFUSED.has(lower)) return null
-    if (!DROPPED.has(lower)) trailers.push(name, raw[i + 1] as string)
+    const value = raw[i + 1] as string
+    if (REFUSED.has(lower) || !consistsOf(value, VALUE)) return null
+    if (!DROPPED.has(lower)) trailers.push(name, value)
   }
   return trailers
 }

@@ -5,6 +5,7 @@ import { consistsOf, TARGET } from '#flow/characters.ts'
 import { fieldValue } from '#flow/fields.ts'
 import type { Fields } from '#flow/stream.ts'
 import { Refusal } from './refusal.ts'
+import { isMisread } from './sendable.ts'
 
 const CODINGS = /^(identity[ \t]*,[ \t]*)?chunked$/i
 const ABSOLUTE = /^(https?):\/\/([^/?#@\s]+)([^#]*)$/i
@@ -18,6 +19,7 @@ export function requestFields(request: IncomingMessage, isUpgrade: boolean): Fie
   const fields: Fields = [':method', method, ':scheme', target.scheme, ':authority', '', ':path', target.path]
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
+    if (isMisread(name.toLowerCase())) throw new Refusal('BAD_REQUEST', 'a field that some servers read as framing')
     const value = travelling(name.toLowerCase(), rawHeaders[i + 1] as string, isUpgrade)
     if (value !== '') fields.push(name, value ?? '')
   }

@@ -17,6 +17,11 @@ export function isAnswer(fields: Fields, end: boolean): boolean {
   return STATUS.test(fields[fields.indexOf(':status') + 1] ?? '') && areFields(fields, end)
 }
 
+/** Spellings that CGI and WSGI read as Content-Length and Transfer-Encoding: a second framing. */
+export function isMisread(lower: string): boolean {
+  return lower === 'content_length' || lower === 'transfer_encoding'
+}
+
 /** At most one length, and none that a body without end would owe. */
 function areFields(fields: Fields, end: boolean): boolean {
   let lengths = 0
@@ -25,6 +30,7 @@ function areFields(fields: Fields, end: boolean): boolean {
       const name = fields[i] as string
       const value = fields[i + 1] as string
       if (name.charCodeAt(0) === 0x3a) continue
+      if (isMisread(name.toLowerCase())) return false
       validateHeaderName(name)
       validateHeaderValue(name, value)
       if (

@@ -72,9 +72,9 @@ export class ServerStream implements HttpStream {
 
   #onRequestEnd(): void {
     if (this.isReceived) return
-    this.isReceived = true
     const trailers = trailersOf(this.#request.rawTrailers)
     if (trailers === null) return this.#owner.onBadTrailers()
+    this.isReceived = true
     if (trailers.length > 0) this.events.onTrailers(trailers)
     else this.events.onData(EMPTY, 0, 0, true)
     this.#settle()
@@ -119,7 +119,14 @@ export class ServerStream implements HttpStream {
     if (status === 100) this.#awaitsContinue = false
     if (status === 100) this.#response.writeContinue()
     else if (status === 102) this.#response.writeProcessing()
-    else if (status === 103 && link.length > 0) this.#response.writeEarlyHints({ link })
+    else if (status === 103 && link.length > 0) this.#hint(link)
+  }
+
+  /** Node throws on links that it does not like, such as two in one field; a hint may be left out. */
+  #hint(link: string[]): void {
+    try {
+      this.#response.writeEarlyHints({ link })
+    } catch {}
   }
 
   sendData(bytes: Uint8Array, from: number, to: number, end: boolean): boolean {

@@ -1,9 +1,11 @@
 // The Compat engine on a port: at the caller's sidecar and at the application's, with the strict codecs between them.
 import { once } from 'node:events'
-import { connect as connectHttp2 } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
 import { connect, createServer, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
+import { block, FramePeer, frame } from '../../sidecar/http2/testing-frames.ts'
+import { workloadConfig } from '../support/discovery.ts'
 import { type Pair, portOf, startPair } from '../support/pair.ts'
 
 const closers: (() => unknown)[] = []
@@ -149,4 +151,55 @@ test('an idle connection to the application is used again, and one that it has c
     expect(await exchange(pair.port, `GET /${i} HTTP/1.1\r\nHost: a\r\n${CLOSE}`)).toContain('HTTP/1.1 200 OK')
   }
   expect(app.heard).toHaveLength(6)
+})
+
+/** Of an answer by HTTP/2: its status, or how the stream ended. */
+async function callHttp2(port: number, send: (client: ClientHttp2Session) => ClientHttp2Stream): Promise<unknown> {
+  const client = connectHttp2(`http://127.0.0.1:${port}`)
+  closers.push(() => client.destroy())
+  client.on('error', () => {})
+  const call = send(client).resume()
+  return new Promise((resolve) => {
+    call.on('response', (headers) => resolve(headers[':status'])).on('error', () => resolve('reset'))
+  })
+}
+
+describe('an answer of which Node would write no such thing ends nothing but its own exchange', () => {
+  test.each<[string, string, number | 'reset']>([
+    ['a field twice that it has once', 'HTTP/1.1 200 OK\r\nDate: a\r\nDate: b\r\nContent-Length: 0\r\n\r\n', 200],
+    ['a status above 599', 'HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n', 'reset'],
+    ['hints of two links in a field', `HTTP/1.1 103 E\r\nLink: </a>; rel=x, </b>; rel=y\r\n\r\n${OK}`, 200],
+    ['hints that are no links', `HTTP/1.1 103 E\r\nLink: a\r\n\r\n${OK}`, 200],
+    ['a field of another HTTP', 'HTTP/1.1 200 OK\r\nHTTP2-Settings: a\r\nTE: b\r\nContent-Length: 0\r\n\r\n', 200],
+    [
+      'trailers with a field twice',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDate: a\r\nDate: b\r\nHTTP2-Settings: c\r\n\r\n',
+      200,
+    ],
+  ])('%s', async (_name, said, byHttp2) => {
+    const app = await bytesApp(() => said)
+    const pair = await compatPair(app.port)
+
+    const [status] = /\d{3}(?= \w+\r\n(?!Link))/.exec(said) ?? []
+    expect(await exchange(pair.port, `GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}`)).toMatch(
+      new RegExp(`HTTP/1.1 ${status} `),
+    )
+    expect(await callHttp2(pair.port, (client) => client.request({ ':path': '/' }))).toBe(byHttp2)
+    expect(app.heard).toHaveLength(2)
+  })
+})
+
+test('a trailer with a line feed, which HTTP/2 of Node lets through, goes no further', async () => {
+  const app = await bytesApp(() => OK)
+  const pair = await compatPair(app.port)
+  const port = { port: app.port, protocol: 'http', service: 'shop/catalog', engine: 'compat' } as const
+  pair.workload.set({ ...workloadConfig(), mtls: 'Permissive', ports: [port] })
+  await using peer = await FramePeer.connect(pair.inboundPort)
+  const head = block([':method', 'POST', ':scheme', 'http', ':authority', 'a', ':path', '/', 'content-length', '2'])
+  const trailer = Buffer.concat([Buffer.from([0, 1]), Buffer.from('x'), Buffer.from([3]), Buffer.from('a\nb')])
+  peer.send(frame(1, 4, 1, head), frame(0, 0, 1, Buffer.from('ok')), frame(1, 5, 1, trailer))
+
+  expect(peer.fieldsOf(await peer.frame(1, 1))[1]).toBe('200')
+  expect(app.heard).toHaveLength(1)
+  expect(app.heard[0]).not.toContain('a\nb')
 })
