@@ -36,7 +36,7 @@ test('an upgrade is one only when Connection says so, and h2c never', () => {
   expect(endToEnd(['Connection', 'Upgrade', 'Upgrade', 'websocket'], true)).toEqual(['Upgrade', 'websocket'])
 })
 
-test.each(['X-Forwarded-Client-Cert', 'X_Forwarded_Client_Cert', 'x-forwarded_client-cert'])(
+test.each(['X-Forwarded-Client-Cert', 'X_Forwarded_Client_Cert', 'x-forwarded_client-cert', 'X.Forwarded+Client.Cert'])(
   'a claim of a client certificate does not travel as %s, which some servers read alike',
   (name) => {
     expect(endToEnd([name, 'By=me', 'x-forwarded-client-certs', 'other'], false)).toEqual([

@@ -32,9 +32,9 @@ function travels(lower: string, value: string, keepUpgrade: boolean, named: read
   return named === null || !named.includes(lower) || NEVER_NAMED.has(lower)
 }
 
-/** CGI and WSGI read an underscore as a dash. */
+/** CGI and WSGI read an underscore as a dash, and some of them every mark. */
 function isClaim(lower: string): boolean {
-  return lower.length === CLAIM.length && lower.replaceAll('_', '-') === CLAIM
+  return lower.length === CLAIM.length && lower.replaceAll(/[^0-9a-z]/g, '-') === CLAIM
 }
 
 function connectionNames(fields: Fields): string[] | null {

@@ -26,6 +26,15 @@ test('whatever names a message of HTTP/1.1 has, they are the same behind HTTP/2'
   )
 })
 
+test('names behind one that HTTP/2 has joined or dropped on its way keep their case', () => {
+  const fields = [...pseudo, 'Cookie', 'a', 'X-Id', '1', 'Cookie', 'b', 'Host', 'c', 'X-Last', '2']
+  tellOriginal(fields, '1.1')
+  const received = onTheWire([...pseudo, 'cookie', 'a; b', 'x-id', '1', 'x-last', '2', ...fields.slice(-2)])
+  takeOriginal(received)
+
+  expect(received).toEqual([...pseudo, 'Cookie', 'a; b', 'X-Id', '1', 'X-Last', '2'])
+})
+
 test('names in lower case cost no more than the version', () => {
   const fields = [':method', 'GET', 'accept', '*/*']
   tellOriginal(fields, '1.1')

@@ -53,15 +53,19 @@ export function takeOriginal(fields: Fields): Version {
   return '2'
 }
 
-/** A name that does not stand for the field in its place is passed over: nobody can bring in a field this way. */
+/**
+ * Names that no field has are passed over: the codec of HTTP/2 joins the crumbs of a cookie and drops what has no meaning there. And nobody
+ * can bring in a field this way.
+ */
 function restoreNames(fields: Fields, list: string): void {
   const { names, lower } = splitNames(list)
   let at = 0
   for (let i = 0; i < fields.length && at < names.length; i += 2) {
     const name = fields[i] as string
-    if (name.charCodeAt(0) === COLON) continue
-    if (lower[at] === name) fields[i] = names[at] as string
-    at++
+    const found = name.charCodeAt(0) === COLON ? -1 : lower.indexOf(name, at)
+    if (found < 0) continue
+    fields[i] = names[found] as string
+    at = found + 1
   }
 }
 
