@@ -100,11 +100,12 @@ export async function requestsByUs(bytes: Buffer, cuts: readonly number[] = []):
   return reading
 }
 
-export async function requestsByNode(bytes: Buffer): Promise<Reading> {
+export async function requestsByNode(bytes: Buffer, requireHostHeader = true): Promise<Reading> {
   const reading: Reading = { messages: [], verdict: 'ok', detail: '' }
   const [near, far] = duplexPair()
   const server = createServer({
     insecureHTTPParser: false,
+    requireHostHeader,
     maxHeaderSize: 64 * 1024,
     headersTimeout: 0,
     requestTimeout: 0,

@@ -1,0 +1,124 @@
+// The ways on which an attacker's bytes come to an application: through the sidecar of its own pod, to a Permissive port without one,
+// and as a peer with a certificate that speaks to the inbound side with tools of its own.
+import type { Duplex } from 'node:stream'
+import { expect } from 'vitest'
+import type { SvidIdentity } from '#shared/identity/svid.ts'
+import { requestsByNode } from '../../sidecar/http1/testing-readers.ts'
+import { TRUST_DOMAIN } from '../support/discovery.ts'
+import type { Pair } from '../support/pair.ts'
+import { dial, dialAs, heard, pairFor } from './attack.ts'
+import { type Recording, recordHttp1, recordHttp2 } from './recording-application.ts'
+import { readStrictly } from './strict-reader.ts'
+
+export type Kind = 'HTTP/1.1' | 'HTTP/2' | 'Compat'
+
+/** An application behind its sidecar, and a caller's sidecar before both. */
+export interface Target {
+  readonly pair: Pair
+  readonly recording: Recording
+  readonly mallory: SvidIdentity
+}
+
+export async function targetOf(kind: Kind): Promise<Target> {
+  const recording = await (kind === 'HTTP/2' ? recordHttp2() : recordHttp1())
+  const engine = kind === 'Compat' ? ({ engine: 'compat' } as const) : {}
+  const httpVersion = kind === 'HTTP/2' ? '2' : '1.1'
+  const port = { port: recording.port, protocol: 'http', httpVersion, service: 'shop/catalog', ...engine } as const
+  const pair = await pairFor({
+    application: recording.port,
+    config: { protocol: 'http', ...engine },
+    workload: { mtls: 'Permissive', ports: [port] },
+  })
+  const mallory = await pair.authority.issue(`spiffe://${TRUST_DOMAIN}/ns/shop/sa/mallory`)
+  return { pair, recording, mallory }
+}
+
+export type Dial = (target: Target) => Duplex
+
+export const WAYS: Readonly<Record<'HTTP/1.1' | 'HTTP/2', readonly (readonly [name: string, dial: Dial])[]>> = {
+  'HTTP/1.1': [
+    ['through two sidecars', ({ pair }) => dial(pair.port)],
+    ['to a Permissive port', ({ pair }) => dial(pair.inboundPort)],
+    ['as a peer by weft/http1', ({ pair, mallory }) => dialAs(mallory, pair.inboundPort, 'weft/http1')],
+    ['as a peer by weft/tcp', ({ pair, mallory }) => dialAs(mallory, pair.inboundPort, 'weft/tcp')],
+  ],
+  'HTTP/2': [
+    ['through two sidecars', ({ pair }) => dial(pair.port)],
+    ['to a Permissive port', ({ pair }) => dial(pair.inboundPort)],
+    ['as a peer by weft/h2', ({ pair, mallory }) => dialAs(mallory, pair.inboundPort, 'weft/h2')],
+    ['as a peer by weft/tcp', ({ pair, mallory }) => dialAs(mallory, pair.inboundPort, 'weft/tcp')],
+  ],
+}
+
+/** Behind what an attacker sends: shows whose request the next one becomes. */
+const LAST = '/last'
+const lastRequest = Buffer.from(`GET ${LAST} HTTP/1.1\r\nHost: catalog\r\nConnection: close\r\n\r\n`)
+
+/**
+ * Sends the bytes and one more request behind them, and waits until the connection is over. `isCut`: they may end within a request, so
+ * that ours becomes a part of it and nobody would ever answer.
+ */
+export async function sendHttp1(target: Target, dialHttp1: Dial, bytes: Buffer, isCut = false): Promise<void> {
+  target.recording.forget()
+  await ask(dialHttp1(target), Buffer.concat([bytes, lastRequest]), isCut)
+  // What was under way when a connection was cut reaches the application before a request that comes later.
+  if (isCut) await ask(dialHttp1(target), lastRequest, false)
+}
+
+async function ask(dialled: Duplex, bytes: Buffer, ends: boolean): Promise<void> {
+  const answers = heard(dialled)
+  if (ends) dialled.end(bytes)
+  else dialled.write(bytes)
+  await answers
+  dialled.destroy()
+}
+
+/** What the application has read of the attacker's, without our own request behind it. */
+const arrived = ({ recording }: Target): Said[] =>
+  recording.requests
+    .filter(({ target }) => target !== LAST)
+    .map(({ method, target, body }) => ({ method, target, body }))
+
+interface Said {
+  readonly method: string
+  readonly target: string
+  readonly body: string
+}
+
+/** What bytes say by readers that are not ours: the narrowest one, and behind the Compat engine Node's too. */
+export interface Meaning {
+  readonly readings: readonly (readonly Said[])[]
+  /** The request behind them may become a part of them, so that nobody answers it. */
+  readonly isCut: boolean
+}
+
+export async function meaningOf(bytes: Buffer, kind: Kind): Promise<Meaning> {
+  const all = Buffer.concat([bytes, lastRequest])
+  const strict = readStrictly(all.toString('latin1'), { ofClient: true })
+  const readings = [strict.requests.map(({ method, target, body }) => ({ method, target, body }))]
+  const isCut = strict.rest !== '' && strict.fault === null
+  if (kind !== 'Compat') return { readings, isCut }
+  const { messages, verdict } = await requestsByNode(all, false)
+  const byNode = messages
+    .filter(({ isComplete }) => isComplete)
+    .map(({ start, body }) => ({ method: start.split(' ')[0] ?? '', target: start.split(' ').at(-1) ?? '', body }))
+  return { readings: [...readings, byNode], isCut: isCut || verdict === 'cut' }
+}
+
+/** Of what arrived, all that was not said, or not in this order. What was said may be missing: it was answered by the sidecar. */
+export function notAsSaid(target: Target, { readings }: Meaning): readonly Said[] {
+  const strays = readings.map((said) => {
+    const left = said.map((one) => JSON.stringify(one))
+    return arrived(target).filter((one) => {
+      const at = left.indexOf(JSON.stringify(one))
+      left.splice(0, at + 1)
+      return at < 0
+    })
+  })
+  return strays.find((list) => list.length === 0) ?? strays[0] ?? []
+}
+
+/** Connections that are cut are gone a moment later. */
+export async function expectNoFaults({ recording }: Target, what: string): Promise<void> {
+  await expect.poll(() => recording.faults(), { timeout: 10_000, message: what }).toEqual([])
+}
