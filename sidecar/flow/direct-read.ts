@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream'
 
 // Twice as much is hardly faster, and what a stalled reader leaves in the process is of this size.
 const SHARED = Buffer.allocUnsafeSlow(256 * 1024)
+/** Where what is read may have to be kept as a whole, as it is of a client that sends requests before it has its answers. */
+export const SHORT_READ_BYTES = 64 * 1024
 
 interface Internals {
   readonly _handle?: { useUserBuffer?(buffer: Uint8Array): void } | null
@@ -23,17 +25,19 @@ let names: Names | null | undefined
  * From now on every read calls `take` with bytes that are valid only until it returns; pause(), resume(), 'end', 'error' and
  * 'close' are as before. False: the stream cannot do it, or holds bytes that were read already, and nothing has changed.
  */
-export function readDirectly(stream: Duplex, take: (bytes: Buffer) => void): boolean {
+export function readDirectly(stream: Duplex, take: (bytes: Buffer) => void, sizeBytes = SHARED.length): boolean {
   if (!(stream instanceof Socket) || stream.destroyed || stream.readableLength > 0) return false
   const internals = stream as unknown as Internals
   const handle = internals._handle
   if (names === undefined) names = namesIn(stream)
   if (names === null || typeof handle?.useUserBuffer !== 'function') return false
-  handle.useUserBuffer(SHARED)
-  internals[names.buffer] = SHARED
+  const buffer = SHARED.subarray(0, sizeBytes)
+  handle.useUserBuffer(buffer)
+  internals[names.buffer] = buffer
   internals[names.callback] = (size: number) => {
-    take(SHARED.subarray(0, size))
-    return true
+    take(buffer.subarray(0, size))
+    // Node begins to read anew when resume() and pause() come within one turn.
+    return !stream.isPaused()
   }
   return true
 }

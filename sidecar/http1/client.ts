@@ -1,6 +1,7 @@
 // The opening side of an HTTP/1.1 connection: one request at a time, reused while both sides keep it. A byte that no request
 // asked for ends it: it would be read as the answer to the next one.
 import type { Duplex } from 'node:stream'
+import { readDirectly, SHORT_READ_BYTES } from '#flow/direct-read.ts'
 import { removeField } from '#flow/fields.ts'
 import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { BodyReader } from './body.ts'
@@ -53,7 +54,8 @@ class ClientConnection implements HttpClientConnection, StreamOwner, BodySink {
     stream.on('close', () => this.#onClose())
     stream.on('drain', () => this.#current?.events.onDrain())
     stream.on('end', () => this.#onEnd())
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    const read = (bytes: Buffer) => this.#onData(bytes)
+    if (!readDirectly(stream, read, SHORT_READ_BYTES)) stream.on('data', read)
     stream.resume()
     if (stream.closed) process.nextTick(() => this.#onClose())
   }

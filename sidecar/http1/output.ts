@@ -1,7 +1,9 @@
 // Everything that a connection writes. Small pieces of one turn leave in one write, as one Latin-1 string: a string cannot
-// change behind our back, and a head with a small body costs one system call. Large bodies are copied once and written.
+// change behind our back, and a head with a small body costs one system call. Large bodies are gathered in a buffer, since they
+// come by the record of TLS and a write for each would cost more than to copy it.
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { OUTPUT_BYTES, outputBuffers } from '#flow/buffer-pool.ts'
 
 /** Up to this a piece of a body joins the text; Node writes strings of up to 16 KiB without allocating. */
 const JOIN_LIMIT_BYTES = 8 * 1024
@@ -10,8 +12,14 @@ const GATHER_LIMIT_BYTES = 16 * 1024
 export class Output {
   readonly #stream: Duplex
   readonly #onTurnEnd: () => void
+  readonly #onLoopEnd: () => void
+  /** Leaves behind what is in the buffer. */
   #text = ''
+  #buffer: Buffer | null = null
+  /** Of the buffer, what is used. */
+  #size = 0
   #isScheduled = false
+  #isLoopScheduled = false
 
   constructor(stream: Duplex) {
     this.#stream = stream
@@ -19,13 +27,18 @@ export class Output {
     if (stream instanceof Socket) stream.setNoDelay(true)
     this.#onTurnEnd = () => {
       this.#isScheduled = false
+      if (this.#buffer === null) this.flush()
+    }
+    this.#onLoopEnd = () => {
+      this.#isLoopScheduled = false
       this.flush()
     }
   }
 
   /** True while the peer takes less than we have; 'drain' of the stream follows. */
   get isFull(): boolean {
-    return this.#stream.writableNeedDrain
+    // What the kernel took at once is over, though its 'drain' is still to be told.
+    return this.#stream.writableNeedDrain && this.#stream.writableLength > 0
   }
 
   /** Leaves with the next flush: whoever adds the last piece calls flush() or flushLater(). */
@@ -36,28 +49,59 @@ export class Output {
 
   /** At the end of this turn, with whatever else is added until then. */
   flushLater(): void {
-    if (this.#isScheduled || this.#text === '') return
+    if (this.#isScheduled || this.#text === '' || this.#buffer !== null) return
     this.#isScheduled = true
     process.nextTick(this.#onTurnEnd)
   }
 
-  /** The bytes are copied. */
+  /** The bytes are copied. Large ones leave once a buffer is full, or all sockets that had something were read. */
   addBytes(bytes: Uint8Array, from: number, to: number): void {
-    if (to - from <= JOIN_LIMIT_BYTES) return this.add(latin1(bytes, from, to))
-    if (!this.#stream.writable) return
-    const copy = Buffer.allocUnsafe(to - from)
-    copy.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
-    this.#stream.cork()
-    this.flush()
-    this.#stream.write(copy)
-    this.#stream.uncork()
+    if (to - from <= JOIN_LIMIT_BYTES && this.#buffer === null) return this.add(latin1(bytes, from, to))
+    this.#moveText()
+    for (let at = from; at < to; ) {
+      this.#buffer ??= outputBuffers.take()
+      const size = Math.min(to - at, OUTPUT_BYTES - this.#size)
+      this.#buffer.set(at === 0 && size === bytes.length ? bytes : bytes.subarray(at, at + size), this.#size)
+      this.#size += size
+      at += size
+      if (this.#size === OUTPUT_BYTES) this.#flushBuffer()
+    }
+    if (this.#buffer === null || this.#isLoopScheduled) return
+    this.#isLoopScheduled = true
+    setImmediate(this.#onLoopEnd)
+  }
+
+  /** What was added before bytes leaves before them. */
+  #moveText(): void {
+    const text = this.#text
+    if (text === '') return
+    if (this.#size + text.length > OUTPUT_BYTES) this.#flushBuffer()
+    if (text.length > OUTPUT_BYTES) return this.#flushText()
+    this.#text = ''
+    this.#buffer ??= outputBuffers.take()
+    this.#size += this.#buffer.write(text, this.#size, 'latin1')
   }
 
   flush(): void {
-    if (this.#text === '') return
+    if (this.#buffer !== null) this.#moveText()
+    this.#flushBuffer()
+    this.#flushText()
+  }
+
+  #flushText(): void {
     const text = this.#text
+    if (text === '') return
     this.#text = ''
     if (this.#stream.writable) this.#stream.write(text, 'latin1')
+  }
+
+  #flushBuffer(): void {
+    const [buffer, size] = [this.#buffer, this.#size]
+    if (buffer === null) return
+    this.#buffer = null
+    this.#size = 0
+    if (!this.#stream.writable) return outputBuffers.giveBack(buffer)
+    this.#stream.write(size === OUTPUT_BYTES ? buffer : buffer.subarray(0, size), () => outputBuffers.giveBack(buffer))
   }
 
   /** Our side is over once all is written. */

@@ -55,6 +55,41 @@ test('sendData says when to stop, and onDrain when to go on', async () => {
   )
 })
 
+// Small pieces leave as text and large ones from a buffer of 64 KiB: neither may overtake the other.
+test.each([
+  ['small before large', [10, 20_000]],
+  ['large before small', [20_000, 10, 20_000]],
+  ['what just fills the buffer, and what just does not', [65_000, 10, 65_536, 65_535, 1, 8192, 8193]],
+  ['what fills it several times', [300_000, 5, 140_000]],
+  ['a long head', [100_000], 70_000],
+])('%s: a chunked body arrives in its order, with its trailers', async (_, sizes, headBytes = 1) => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(ok('A', 'h'.repeat(headBytes)), false)
+  const pieces = sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size))
+  for (const piece of pieces) send(request, piece, false)
+  request.stream.sendTrailers(['Late', 'x'])
+
+  const received = await client.untilIncludes('Late: x\r\n\r\n')
+  const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`)
+  expect(received.slice(received.indexOf('\r\n\r\n') + 4)).toBe(`${chunks.join('')}0\r\nLate: x\r\n\r\n`)
+})
+
+test('a large piece leaves though nothing follows it', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  client.send(get('/'))
+  const request = await server.request(0)
+  await request.ended()
+  request.stream.sendHead(ok(), false)
+  send(request, 'x'.repeat(20_000), false)
+
+  await client.untilIncludes(`${'x'.repeat(20_000)}\r\n`)
+})
+
 test('what no HPACK table may hold is a word of HTTP/2: HTTP/1.1 sends its fields and not the word', async () => {
   await using server = await startCodecServer()
   await using client = await RawClient.connect(server.port)

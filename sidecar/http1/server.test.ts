@@ -80,6 +80,26 @@ test('answers pipelined requests in order, each after the former exchange is ove
   expect(server.connections[0]?.active).toBe(0)
 })
 
+test('requests that wait for their turn are those of their client, whatever others send meanwhile', async () => {
+  await using server = await startCodecServer()
+  await using client = await RawClient.connect(server.port)
+  await using other = await RawClient.connect(server.port)
+  client.send(get('/1') + get('/2') + get('/3'))
+  const first = await server.request(0)
+  await first.ended()
+  // All connections are read into the same place.
+  other.send(`POST /other HTTP/1.1\r\nHost: shop\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(50_000)}`)
+  const foreign = await server.request(1)
+  await foreign.ended()
+  for (const index of [2, 3]) {
+    echo(index === 2 ? first : (server.requests[2] as Request))
+    await (await server.request(index)).ended()
+  }
+  echo(server.requests[3] as Request)
+
+  expect((await client.untilIncludes('GET /3')).match(/GET \/\d/g)).toEqual(['GET /1', 'GET /2', 'GET /3'])
+})
+
 test('a thousand pipelined requests that are answered at once need no deep stack', async () => {
   await using server = await startCodecServer({ answer: () => {} })
   await using client = await RawClient.connect(server.port)

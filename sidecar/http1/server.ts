@@ -3,6 +3,7 @@
 // still arrives is thrown away.
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { readDirectly, SHORT_READ_BYTES } from '#flow/direct-read.ts'
 import { lingerThenDestroy } from '#flow/linger.ts'
 import { refusalText } from '#flow/refusal.ts'
 import { resetSocket } from '#flow/reset.ts'
@@ -101,15 +102,21 @@ class ServerConnection implements HttpServerConnection, ServerStreamOwner, BodyS
     this.#isStarted = true
     if (stream.readableEnded) return this.#onEnd()
     if (this.#closesIdle) this.#closeIfIdle()
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    const read = (bytes: Buffer) => this.#onData(bytes)
+    if (!readDirectly(stream, read, SHORT_READ_BYTES)) stream.on('data', read)
     stream.on('end', () => this.#onEnd())
     if (!this.#isPaused) stream.resume()
   }
 
   #onData(chunk: Buffer): void {
     if (this.#isClosing) return
-    if (this.#stash === null) this.#read(chunk)
-    else this.#stash = Buffer.concat([this.#stash, chunk])
+    if (this.#stash !== null) {
+      this.#stash = Buffer.concat([this.#stash, chunk])
+      return
+    }
+    this.#read(chunk)
+    // The bytes are valid during the call only.
+    if (this.#stash !== null) this.#stash = Buffer.from(this.#stash)
   }
 
   #read(bytes: Buffer): void {

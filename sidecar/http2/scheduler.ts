@@ -2,7 +2,7 @@
 // a frame each, so that a large body never holds up a small one by more than what is already under way.
 import { writeData } from './frames.ts'
 import type { Output } from './output.ts'
-import { FRAME_LIMIT_BYTES, INITIAL_WINDOW_BYTES } from './protocol.ts'
+import { DATA_LIMIT_BYTES, INITIAL_WINDOW_BYTES } from './protocol.ts'
 
 /** What the scheduler needs of a stream. */
 export interface Sender {
@@ -71,6 +71,6 @@ export class Scheduler {
   }
 
   #roomOf(sender: Sender): number {
-    return Math.min(FRAME_LIMIT_BYTES, sender.sendWindow, this.sendWindow)
+    return Math.min(DATA_LIMIT_BYTES, sender.sendWindow, this.sendWindow)
   }
 }

@@ -1,8 +1,9 @@
-// Bytes that wait for a window. Small pieces are gathered: a body that comes byte by byte takes no more than its size.
+// Bytes that wait for a window, in blocks of a frame each. Small pieces are gathered: a body that comes byte by byte takes no more
+// than its size.
+import { BufferPool } from '#flow/buffer-pool.ts'
+import { DATA_LIMIT_BYTES } from './protocol.ts'
 
-const BLOCK_BYTES = 16 * 1024
-/** A piece of this size is worth a block of its own. */
-const ALONE_BYTES = 8 * 1024
+const blocks = new BufferPool(DATA_LIMIT_BYTES, 64)
 
 export class SendQueue {
   sizeBytes = 0
@@ -16,20 +17,19 @@ export class SendQueue {
   /** The bytes are copied. */
   push(bytes: Uint8Array, from: number, to: number): void {
     this.sizeBytes += to - from
-    let at = from
     const last = this.#blocks.length - 1
-    if (last >= 0) at = this.#fill(last, bytes, from, to)
-    if (at === to) return
-    const block = Buffer.allocUnsafe(to - at >= ALONE_BYTES ? to - at : BLOCK_BYTES)
-    block.set(bytes.subarray(at, to))
-    this.#blocks.push(block)
-    this.#ends.push(to - at)
+    let at = last < 0 ? from : this.#fill(last, bytes, from, to)
+    while (at < to) {
+      const index = this.#blocks.push(blocks.take()) - 1
+      this.#ends.push(0)
+      at = this.#fill(index, bytes, at, to)
+    }
   }
 
   #fill(index: number, bytes: Uint8Array, from: number, to: number): number {
     const block = this.#blocks[index] as Buffer
     const end = this.#ends[index] as number
-    const size = Math.min(block.length - end, to - from)
+    const size = Math.min(DATA_LIMIT_BYTES - end, to - from)
     if (size > 0) block.set(bytes.subarray(from, from + size), end)
     this.#ends[index] = end + size
     return from + size
@@ -43,15 +43,18 @@ export class SendQueue {
     const to = Math.min(end, from + limit)
     this.sizeBytes -= to - from
     this.#at = to
-    if (to === end) {
+    const isUsedUp = to === end
+    if (isUsedUp) {
       this.#blocks.shift()
       this.#ends.shift()
       this.#at = 0
     }
     use(block, from, to)
+    if (isUsedUp) blocks.giveBack(block)
   }
 
   clear(): void {
+    for (const block of this.#blocks) blocks.giveBack(block)
     this.#blocks.length = this.#ends.length = this.sizeBytes = this.#at = 0
   }
 }

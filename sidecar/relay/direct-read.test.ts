@@ -109,3 +109,34 @@ test('a stream that is no socket is relayed all the same', async () => {
   expect((await all(near)).toString()).toBe('answer')
   await ended
 })
+
+test.each([
+  ['a socket', tcp],
+  ['TLS', tls],
+])('%s that is paused in the turn in which it was resumed is read no further', async (_, connection) => {
+  const [near, far] = await connection()
+  let received = 0
+  let tell = () => {}
+  const isDirect = readDirectly(far, (bytes) => {
+    received += bytes.length
+    tell()
+  })
+  far.pause()
+  far.resume()
+  far.pause()
+  const size = 64 * 1024 * 1024
+  near.write(Buffer.alloc(size))
+  let before = -1
+  while (before !== received) {
+    before = received
+    for (let turn = 0; turn < 500; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  const receivedPaused = received
+  const { promise: isWhole, resolve } = Promise.withResolvers<void>()
+  tell = () => received === size && resolve()
+  far.resume()
+  await isWhole
+
+  expect(isDirect).toBe(true)
+  expect(receivedPaused).toBeLessThan(1024 * 1024)
+})
