@@ -192,7 +192,7 @@ test('a changed Secret is in force without a restart, and a broken one changes n
   put({ chain: root, key, roots: root })
   clock.advance(TEN_SECONDS)
   const isNext = (value: Authority): value is Authority => value.bundle === root
-  await until(authority, isNext, AbortSignal.timeout(15_000))
+  await until(authority, isNext, AbortSignal.timeout(30_000))
 })
 
 test('a Secret that is deleted while certs runs is not replaced', async () => {

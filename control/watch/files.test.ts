@@ -57,7 +57,7 @@ const knows =
   (model: Model | undefined): model is Model =>
     model?.destination(`10.77.128.3:${port}`, 'shop') != null
 
-const deadline = () => AbortSignal.timeout(10_000)
+const deadline = () => AbortSignal.timeout(30_000)
 
 test('there is no model and no problem until the world exists', async () => {
   await put('mesh.yaml', service(80))

@@ -65,7 +65,7 @@ test('a change of one EndpointSlice among 1,000 services is compiled in little t
   watch = watchKubernetes({ ...FACTS, client, clock: systemClock, random: () => 0, log: silentLog })
   const { model } = watch
   const where = (isIt: (next: Model) => boolean) =>
-    until(model, (next): next is Model => next !== undefined && isIt(next), AbortSignal.timeout(20_000))
+    until(model, (next): next is Model => next !== undefined && isIt(next), AbortSignal.timeout(30_000))
   const countOf = (next: Model, at: number) => next.endpoints(`shop/s-${at}:80`, 'ipv4').length
   const whole = await where(() => true)
   expect(whole.world.pods).toHaveLength(SERVICE_COUNT * PODS_EACH)

@@ -58,7 +58,7 @@ const modelWhere = (test: (model: Model) => boolean): Promise<Model> =>
   until(
     (watch ?? start()).model,
     (model): model is Model => model !== undefined && test(model),
-    AbortSignal.timeout(10_000),
+    AbortSignal.timeout(30_000),
   )
 
 function putShop(): void {

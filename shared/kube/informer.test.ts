@@ -56,7 +56,7 @@ function start(more: Partial<InformerOptions<Cut>> = {}): Informer<Cut> {
   return informer
 }
 
-const deadline = () => AbortSignal.timeout(10_000)
+const deadline = () => AbortSignal.timeout(30_000)
 const synced = ({ state }: Informer<Cut>) => until(state, (value): value is 'synced' => value === 'synced', deadline())
 const knows = ({ objects }: Informer<Cut>, colors: Readonly<Record<string, string>>) =>
   until(

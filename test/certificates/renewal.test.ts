@@ -57,11 +57,11 @@ const other =
   (than: SvidIdentity | undefined) =>
   (found: SvidIdentity | undefined): found is SvidIdentity =>
     found !== undefined && found.chain !== than?.chain
-const first = (source: SvidSource) => until(source.identity, other(undefined), AbortSignal.timeout(15_000))
+const first = (source: SvidSource) => until(source.identity, other(undefined), AbortSignal.timeout(30_000))
 
 /** Resolves when a line with that text is logged; the clock goes on meanwhile, so that what waits may try. */
 async function loggedLine(msg: string, stepMs = 0): Promise<Record<string, unknown>> {
-  const deadline = AbortSignal.timeout(15_000)
+  const deadline = AbortSignal.timeout(30_000)
   for (;;) {
     const line = logged.find((candidate) => candidate['msg'] === msg)
     if (line !== undefined) return line
@@ -92,7 +92,7 @@ test('the certificate is renewed at two thirds of its lifetime, with a new key',
   const leftMs = old.expiresAt.getTime() - clock.wall()
   clock.advance((leftMs * 2) / 3 - 5)
   expect(logged.filter(({ msg }) => msg === 'certificate in force').length).toBe(1)
-  const renewed = until(source.identity, other(old), AbortSignal.timeout(15_000))
+  const renewed = until(source.identity, other(old), AbortSignal.timeout(30_000))
   clock.advance(10)
   const next = await renewed
   expect(next.expiresAt.getTime()).toBeGreaterThan(old.expiresAt.getTime())
@@ -117,7 +117,7 @@ test('while certs is away the old certificate stays, and the new one comes when 
   await loggedLine('no certificate from certs')
   expect(source.identity.current).toBe(old)
 
-  const renewed = until(source.identity, other(old), AbortSignal.timeout(15_000))
+  const renewed = until(source.identity, other(old), AbortSignal.timeout(30_000))
   const back = await startTestCerts({ lifetimeMs: LIFETIME_MS, clock, directory: certs.directory, port: certs.port })
   try {
     logged.splice(0)
@@ -175,7 +175,7 @@ test('a changed bundle changes the roots without a restart, and a broken one cha
   const changed = until(
     source.identity,
     (found): found is SvidIdentity => found?.roots !== old.roots,
-    AbortSignal.timeout(15_000),
+    AbortSignal.timeout(30_000),
   )
   writeFileSync(certs.bundleFile, 'half a bundle')
   clock.advance(5_000)

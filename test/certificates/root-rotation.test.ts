@@ -50,7 +50,7 @@ function workload(certs: TestCerts, name: string) {
       const taken = until(
         identity,
         (found): found is Identity => found !== undefined && test(found),
-        AbortSignal.timeout(10_000),
+        AbortSignal.timeout(30_000),
       )
       let isTaken = false
       const watched = taken.finally(() => {

@@ -38,7 +38,7 @@ function workload(certs: TestCerts, name: string, id: SpiffeId) {
 
 const changed = <T>(watch: Watch<T>) => {
   const before = watch.current
-  return until(watch, (found): found is T => found !== before && found !== undefined, AbortSignal.timeout(15_000))
+  return until(watch, (found): found is T => found !== before && found !== undefined, AbortSignal.timeout(30_000))
 }
 
 async function echoes(client: Duplex, server: Duplex, text: string): Promise<void> {
@@ -49,7 +49,7 @@ async function echoes(client: Duplex, server: Duplex, text: string): Promise<voi
 }
 
 test('a stream outlives two renewals at both ends, and new ones open after each', async () => {
-  await using certs = await startTestCerts({ lifetimeMs: 6_000 })
+  await using certs = await startTestCerts({ lifetimeMs: 9_000 })
   certs.setTokens([
     { token: 'token of web', id: WEB, addresses: ['127.0.0.1'] },
     { token: 'token of catalog', id: CATALOG, addresses: ['127.0.0.1'] },

@@ -18,6 +18,7 @@ import {
   untilTrue,
   workloadConfig,
 } from '../support/discovery.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { createTestAuthority, type TestAuthority } from '../support/svid.ts'
 
 let authority: TestAuthority
@@ -27,6 +28,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-discovery-'))
 })
 afterAll(() => rm(folder, { recursive: true }))
+
+/** Nobody else may get it meanwhile. */
+const portToComeBackTo = async () => (await freePorts(1))[0] ?? 0
 
 const SUBSCRIBE = {
   subscribe: {
@@ -80,7 +84,7 @@ describe('a sidecar that comes back', () => {
   })
 
   test('finds a restarted control by itself, keeps what it knows meanwhile and applies what has changed', async () => {
-    const control = await startControl(authority)
+    const control = await startControl(authority, { port: await portToComeBackTo() })
     await using sidecar = await startSidecar(authority, control.address)
     const found = await sidecar.discovery.find(CATALOG)
     const set = found?.endpoints(CATALOG_BACKEND)
@@ -100,7 +104,7 @@ describe('a sidecar that comes back', () => {
   })
 
   test('comes at a random time within ten seconds after a loss, but at once at the start', async () => {
-    const control = await startControl(authority)
+    const control = await startControl(authority, { port: await portToComeBackTo() })
     const clock = new ManualClock()
     await using sidecar = await startSidecar(authority, control.address, { clock, random: () => 0.7 })
     await eventually(sidecar.discovery.isConnected, (isConnected) => isConnected)
@@ -119,7 +123,7 @@ describe('a sidecar that comes back', () => {
   })
 
   test('comes within half a second when somebody waits for an answer', async () => {
-    const control = await startControl(authority)
+    const control = await startControl(authority, { port: await portToComeBackTo() })
     const clock = new ManualClock()
     await using sidecar = await startSidecar(authority, control.address, { clock, random: () => 0.9 })
     await eventually(sidecar.discovery.isConnected, (isConnected) => isConnected)

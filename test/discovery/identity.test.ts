@@ -86,7 +86,7 @@ describe('control', () => {
 
   test('ends a stream when the certificate that opened it has expired', async () => {
     await using control = await startControl(authority)
-    const own = await authority.issue(WEB_ID, 1_000)
+    const own = await authority.issue(WEB_ID, 4_000)
     const issuing = { ...authority, issue: () => Promise.resolve(own) }
     await using stream = await openRawStream(issuing, control.address)
 

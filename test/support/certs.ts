@@ -20,6 +20,7 @@ import { SECRETS } from '#shared/kube/objects.ts'
 import type { Log } from '#shared/log.ts'
 import { readCertsConfig } from '../../certs/config.ts'
 import { type Certs, startCerts } from '../../certs/start.ts'
+import { freePorts } from './free-ports.ts'
 
 const Certificates = loadContract('certificates')
 
@@ -73,7 +74,8 @@ export async function startTestCerts(options: CertsOptions = {}): Promise<TestCe
     kubeconfig: options.kubeconfig ?? '',
     rootFrom: options.isRootGiven === true ? ('given' as const) : ('made' as const),
     trustDomain: 'weft.local',
-    listen: [{ host: '127.0.0.1', port: options.port ?? 0 }],
+    // Not 0: nobody else may get it before certs comes back at it.
+    listen: [{ host: '127.0.0.1', port: options.port ?? (await freePorts(1))[0] ?? 0 }],
     stateDir: join(directory, 'state'),
     bundleFile,
     tokensFile,
