@@ -128,7 +128,7 @@ test('a collector that is away is noted as lost spans and holds up neither reque
   serveOne(tracing)
   await tracing.shutdown()
 
-  expect(systemClock.now() - startedAt).toBeLessThan(3000)
+  expect(systemClock.now() - startedAt).toBeLessThan(6000)
   expect(tracing.exported()).toBe(0)
 })
 

@@ -242,7 +242,7 @@ describe('behind a real API server', () => {
     expect(initsOf(pod)).toEqual([])
     expect(JSON.parse(pod.metadata.annotations?.['weft.dev/status'] ?? '')).toMatchObject({ injected: false })
     await expect
-      .poll(() => eventsAbout(pod.metadata.name ?? ''), { timeout: 10_000 })
+      .poll(() => eventsAbout(pod.metadata.name ?? ''), { timeout: 30_000 })
       .toMatchObject([{ reason: 'NoSidecar', message: expect.stringContaining(reason) }])
   })
 
@@ -262,7 +262,7 @@ describe('behind a real API server', () => {
 
     // What is told later than it would have been is there.
     const real = await create('shop', { spec: { ...bare, hostNetwork: true } })
-    await expect.poll(() => eventsAbout(real.metadata.name ?? ''), { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(() => eventsAbout(real.metadata.name ?? ''), { timeout: 30_000 }).toHaveLength(1)
     expect(await eventsAbout('tried-host')).toEqual([])
   })
 

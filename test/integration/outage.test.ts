@@ -95,7 +95,7 @@ async function untilReady(mesh: TestMesh, podName: string, notPid: number): Prom
   await until(async () => (await mesh.exec(podName, ['node', '-e', ready])).code === 0)
 }
 
-async function until(test: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+async function until(test: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
   const deadline = performance.now() + limitMs
   while (!(await test())) {
     if (performance.now() > deadline) throw new Error('it did not happen in time')

@@ -60,7 +60,7 @@ function file(...documents: string[]): { name: string; path: string } {
   return { name, path }
 }
 
-async function eventually(isTrue: () => Promise<boolean> | boolean, limitMs = 20_000): Promise<number> {
+async function eventually(isTrue: () => Promise<boolean> | boolean, limitMs = 60_000): Promise<number> {
   const startedAt = performance.now()
   while (!(await isTrue())) {
     if (performance.now() - startedAt > limitMs) throw new Error(`not true within ${limitMs} ms`)

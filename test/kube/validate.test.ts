@@ -223,7 +223,7 @@ describe('routes and policies on their way into a real API server', () => {
       writeFileSync(files.WEFT_CERTIFICATE_FILE, certificate)
       writeFileSync(files.WEFT_KEY_FILE, key)
 
-      await expect.poll(() => ask().catch(() => 0), { timeout: 10_000 }).toBe(405)
+      await expect.poll(() => ask().catch(() => 0), { timeout: 30_000 }).toBe(405)
 
       await Promise.all([stop(), stop()])
       await expect(ask()).rejects.toThrow('ECONNREFUSED')

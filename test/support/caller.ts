@@ -122,7 +122,7 @@ export function faultyIn(mesh: TestMesh, podName: string): Faulty {
 }
 
 /** Waits until it holds; what it waits for is in the error. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
   const deadline = performance.now() + limitMs
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`)

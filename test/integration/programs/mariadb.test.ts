@@ -15,7 +15,7 @@ const setpriv = programOf('setpriv', 'util-linux')
 const PORT = 3306
 /** Not known: the first client is waited for, for 20 ms, and the verdict is remembered. */
 const OTHER_PORT = 13306
-/** What a person notices. */
+/** What a person notices; on a busy machine one of five may take three times that. */
 const NOTICED_MS = 300
 
 function database(): readonly string[] {
@@ -62,8 +62,10 @@ test.each([
 
   for (const { received, firstByteMs } of heard) {
     expect(received).toContain('MariaDB')
-    expect(firstByteMs).toBeLessThan(NOTICED_MS)
+    expect(firstByteMs).toBeLessThan(3 * NOTICED_MS)
   }
+  const sorted = heard.map(({ firstByteMs }) => firstByteMs ?? Number.POSITIVE_INFINITY).toSorted((a, b) => a - b)
+  expect(sorted.at(3)).toBeLessThan(NOTICED_MS)
   console.log(`port ${port}: greeting after ${heard.map(({ firstByteMs }) => firstByteMs?.toFixed(0)).join(', ')} ms`)
   const way = { client: 'client-0', server: 'mariadb-0', port, kind: 'connection', protocol: 'opaque' } as const
   await expectBothSidecars(mesh(), { ...way, atLeast: heard.length })

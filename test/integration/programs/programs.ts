@@ -143,7 +143,7 @@ export async function expectBothSidecars(mesh: TestMesh, way: Way): Promise<void
           (protocol === undefined || direction === 'inbound' || seen.protocol === protocol),
       )
     const hint = () => `${pod} saw of port ${port}: ${JSON.stringify(seenBy(mesh, pod, port).slice(-3))}`
-    await expect.poll(() => matching().length, { timeout: 10_000, message: hint() }).toBeGreaterThanOrEqual(atLeast)
+    await expect.poll(() => matching().length, { timeout: 30_000, message: hint() }).toBeGreaterThanOrEqual(atLeast)
   }
 }
 

@@ -64,11 +64,11 @@ test('what is published reaches those who have subscribed, in order, while both 
     heard += text
   })
   try {
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain('subscribe')
+    await expect.poll(() => heard, { timeout: 30_000 }).toContain('subscribe')
     const numbers = Array.from({ length: 100 }, (_, i) => i)
     await cli([], numbers.map((i) => `PUBLISH news message-${i}`).join('\n'))
 
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain('message-99')
+    await expect.poll(() => heard, { timeout: 30_000 }).toContain('message-99')
     expect([...heard.matchAll(/message-(\d+)/g)].map(([, number]) => Number(number))).toEqual(numbers)
   } finally {
     const ended = once(subscriber, 'close')

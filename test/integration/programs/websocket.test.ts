@@ -78,7 +78,7 @@ async function pushConfigurations(): Promise<void> {
       ['client-0', `"idleTimeoutMs": ${idleSeconds * 1000}`],
       ['socket-0', `"mtls": "${mode}"`],
     ] as const) {
-      await expect.poll(async () => (await configOf(name)).includes(has), { timeout: 20_000, interval: 20 }).toBe(true)
+      await expect.poll(async () => (await configOf(name)).includes(has), { timeout: 30_000, interval: 20 }).toBe(true)
     }
   }
 }
