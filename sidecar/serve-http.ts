@@ -7,7 +7,8 @@ import type { HttpEngine } from '#shared/decide/config.ts'
 import { createCompatServer } from './compat/http1-server.ts'
 import { serveCompatHttp2 } from './compat/http2-server.ts'
 import { serveHttp1 } from './http1/server.ts'
-import { serveHttp2 } from './http2/server.ts'
+import { ResetSources } from './http2/resets.ts'
+import { type Http2ServerOptions, serveHttp2 } from './http2/server.ts'
 import type { ExchangeContext } from './relay/context.ts'
 import { acceptExchanges } from './relay/serve.ts'
 
@@ -43,6 +44,13 @@ const STRANGERS_STREAM_LIMIT = 256
 const KEEPALIVE_MS = 10_000
 /** As in peers.ts: what one stream moves in a round trip, and what a reader that stands still leaves here. */
 const PEER_WINDOW_BYTES = 256 * 1024
+const FOR_PEERS: Partial<Http2ServerOptions> = {
+  trusted: true,
+  streamLimit: STREAM_LIMIT,
+  keepaliveMs: KEEPALIVE_MS,
+  windowBytes: PEER_WINDOW_BYTES,
+  manyResets: 'postpone',
+}
 
 export function createHttpServing(): HttpServing {
   const open = new Set<HttpServerConnection>()
@@ -93,12 +101,16 @@ interface Codecs {
 }
 
 function createCodecs(): Codecs {
+  let sources: ResetSources | undefined
   // One of Node's servers for all connections, made when the first is there: few have a use for it.
   let http1: ReturnType<typeof createCompatServer> | undefined
   return {
     strict: (context) => ({
       'http/1.1': serveHttp1,
-      h2: (stream, head, options) => serveHttp2(stream, head, { ...options, ...http2OptionsFor(context) }),
+      h2(stream, head, options) {
+        sources ??= new ResetSources(context.clock)
+        return serveHttp2(stream, head, { ...options, ...http2OptionsFor(context, sources) }, context.clock)
+      },
     }),
     compat: {
       'http/1.1'(stream, head, options) {
@@ -140,10 +152,14 @@ function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: 
   return connection
 }
 
-function http2OptionsFor({ direction, isPeer }: ExchangeContext) {
-  if (isPeer)
-    return { trusted: true, streamLimit: STREAM_LIMIT, keepaliveMs: KEEPALIVE_MS, windowBytes: PEER_WINDOW_BYTES }
-  return { streamLimit: direction === 'outbound' ? STREAM_LIMIT : STRANGERS_STREAM_LIMIT }
+function http2OptionsFor(
+  { direction, isPeer, source }: ExchangeContext,
+  sources: ResetSources,
+): Partial<Http2ServerOptions> {
+  if (isPeer) return FOR_PEERS
+  const resetSource = sources.of(source?.host ?? '')
+  if (direction === 'outbound') return { streamLimit: STREAM_LIMIT, manyResets: 'slow', resetSource }
+  return { streamLimit: STRANGERS_STREAM_LIMIT, manyResets: 'end', resetSource }
 }
 
 /** A request that the codec refused has no method or path that could be trusted. */

@@ -1,20 +1,20 @@
-// One connection without its streams, from either end: reading, SETTINGS, PINGs, the tables of HPACK, what guards it, and its end.
+// One connection without its streams, from either end: reading, SETTINGS, PINGs, the tables of HPACK, counters, and its end.
 // Invariant: after isClosing nothing is read.
 import type { Duplex } from 'node:stream'
 import type { FaultCode } from '#flow/error.ts'
 import { lingerThenDestroy } from '#flow/linger.ts'
 import type { ResetCode } from '#flow/stream.ts'
 import type { Clock } from '#shared/clock.ts'
-import type { AbuseKind } from './abuse.ts'
+import { Abuse, type AbuseKind } from './abuse.ts'
 import { ConnectionWindow } from './connection-window.ts'
-import { ConnectionFault, compressionError } from './faults.ts'
+import { ConnectionFault, compressionError, flood } from './faults.ts'
 import { travels } from './field-block.ts'
 import { FrameReader } from './frame-reader.ts'
 import { writeGoaway, writePing, writeSettings } from './frames.ts'
-import { Guard } from './guard.ts'
 import { HpackDecoder, HpackError } from './hpack/decode.ts'
 import { HpackEncoder } from './hpack/encode.ts'
 import { type FrameMeaning, Incoming } from './incoming.ts'
+import { Intake } from './intake.ts'
 import { Pings } from './keepalive.ts'
 import { CONNECTION_WINDOW_BYTES, SETTINGS_TIMEOUT_MS } from './limits.ts'
 import { Output } from './output.ts'
@@ -28,7 +28,7 @@ export interface Http2Options {
   readonly windowBytes?: number
   /** Of the connection, refunded on receipt. Default 1 MiB. */
   readonly connectionWindowBytes?: number
-  /** An authenticated peer of the mesh: many resets throttle it and never close the connection. Default false. */
+  /** An authenticated peer of the mesh: its heads may be larger, by what the mesh adds. Default false. */
   readonly trusted?: boolean
   /** A PING whenever nothing came for that long; two without an answer end the connection. Default: none. */
   readonly keepaliveMs?: number
@@ -42,7 +42,8 @@ export abstract class Connection implements FrameMeaning {
   protected readonly peerSettings = new PeerSettings()
   protected readonly section: Section
   protected readonly pings: Pings
-  protected readonly guard: Guard
+  protected readonly abuse: Abuse
+  protected readonly intake: Intake
   protected readonly window: ConnectionWindow
   /** Nothing that comes is read any more. */
   protected isClosing = false
@@ -52,17 +53,18 @@ export abstract class Connection implements FrameMeaning {
   readonly #reader = new FrameReader(this.#incoming)
   readonly #decoder = new HpackDecoder()
   #cancelSettingsTimer: (() => void) | null = null
+  #cancelSlowing: (() => void) | null = null
   #cancelLinger: (() => void) | null = null
 
   constructor(stream: Duplex, options: Http2Options, clock: Clock) {
-    const isTrusted = options.trusted === true
     this.#stream = stream
     this.clock = clock
-    this.section = new Section(isTrusted)
+    this.section = new Section(options.trusted === true)
     this.output = new Output(stream, () => this.onDrain())
     this.window = new ConnectionWindow(this.output, options.connectionWindowBytes ?? CONNECTION_WINDOW_BYTES)
     this.scheduler = new Scheduler(this.output)
-    this.guard = new Guard({ stream, scheduler: this.scheduler, isTrusted, clock })
+    this.abuse = new Abuse(this.scheduler, clock)
+    this.intake = new Intake(stream, (bytes, from) => this.#read(bytes, from))
     this.pings = new Pings(this.output, clock)
     if (options.keepaliveMs !== undefined) {
       const silent = () => this.fail(new ConnectionFault(CANCEL, 'two PINGs without an answer', 'HTTP2_SILENT'))
@@ -90,6 +92,8 @@ export abstract class Connection implements FrameMeaning {
   protected abstract onRefusal(code: FaultCode, detail: string): void
   protected abstract onClosed(): void
   protected onPeerSettings(): void {}
+  /** Bytes were read. */
+  protected onRead(): void {}
 
   protected onDrain(): void {
     this.scheduler.run()
@@ -108,12 +112,41 @@ export abstract class Connection implements FrameMeaning {
   protected readFrames(bytes: Buffer, from: number): void {
     if (this.isClosing) return
     this.pings.heard()
+    this.#read(bytes, from)
+  }
+
+  #read(bytes: Buffer, from: number): void {
     try {
-      this.#reader.push(bytes, from)
+      this.#readInTurns(bytes, from)
     } catch (error) {
       if (!(error instanceof ConnectionFault)) throw error
       this.fail(error)
     }
+    this.onRead()
+  }
+
+  #readInTurns(bytes: Buffer, from: number): void {
+    for (let at = from; at < bytes.length && !this.isClosing; ) {
+      if (!this.intake.isHeld) at = this.#reader.push(bytes, at)
+      if (at === bytes.length || this.isClosing) return
+      if (this.intake.keep(bytes, at)) return this.#endTurn()
+      if (this.intake.isHeld) throw flood('more than can wait while the connection is slowed')
+    }
+  }
+
+  /** Others are read before it goes on. */
+  #endTurn(): void {
+    if (this.intake.isHeld) return
+    this.intake.hold('turn')
+    setImmediate(() => this.intake.release('turn'))
+  }
+
+  /** Nothing behind the present frame is looked at for that long. */
+  protected slowDown(forMs: number): void {
+    this.intake.hold('resets')
+    this.#reader.endTurn()
+    this.#cancelSlowing?.()
+    this.#cancelSlowing = this.clock.after(forMs, () => this.intake.release('resets'))
   }
 
   /** A head has begun and is not complete. */
@@ -134,7 +167,7 @@ export abstract class Connection implements FrameMeaning {
   }
 
   count(kind: AbuseKind): void {
-    this.guard.count(kind)
+    this.abuse.count(kind)
   }
 
   // ---- the frames of the connection
@@ -191,7 +224,8 @@ export abstract class Connection implements FrameMeaning {
 
   protected stopTimers(): void {
     this.pings.stop()
-    this.guard.stop()
+    this.intake.stop()
+    this.#cancelSlowing?.()
     this.#cancelSettingsTimer?.()
   }
 

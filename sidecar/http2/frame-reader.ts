@@ -7,6 +7,7 @@ import {
   FRAME_HEAD_BYTES,
   FRAME_LIMIT_BYTES,
   FRAME_SIZE_ERROR,
+  HEADERS,
   PADDED,
   PROTOCOL_ERROR,
 } from './protocol.ts'
@@ -32,6 +33,10 @@ export interface Frame {
 
 const NOTHING = Buffer.alloc(0)
 
+/** Of frames in one turn, where a head counts for several: what 256 KiB of the smallest would be done with others wait for. */
+const TURN_FRAMES = 1024
+const HEAD_FRAMES = 8
+
 export class FrameReader implements Frame {
   type = 0
   flags = 0
@@ -47,6 +52,7 @@ export class FrameReader implements Frame {
   #awaitsPadLength = false
   #dataLeft = -1
   #paddingLeft = 0
+  #turnLeft = TURN_FRAMES
   #isStopped = false
 
   constructor(handler: FrameHandler) {
@@ -64,15 +70,22 @@ export class FrameReader implements Frame {
     return this.#heldSize > 3 ? (this.#held[3] as number) : -1
   }
 
-  /** Throws ConnectionFault. */
-  push(bytes: Buffer, from: number): void {
+  /** Returns where it stopped: at the end, or where its turn was over. Throws ConnectionFault. */
+  push(bytes: Buffer, from: number): number {
     let at = from
-    while (at < bytes.length && !this.#isStopped) {
+    this.#turnLeft = TURN_FRAMES
+    while (at < bytes.length && !this.#isStopped && this.#turnLeft > 0) {
       if (this.#dataLeft >= 0) at = this.#readData(bytes, at)
       else if (this.#heldSize > 0) at = this.#fill(bytes, at)
       else at = this.#readFrame(bytes, at)
     }
     this.bytes = NOTHING
+    return at
+  }
+
+  /** Behind the frame that is being handed on. */
+  endTurn(): void {
+    this.#turnLeft = 0
   }
 
   #readFrame(bytes: Buffer, at: number): number {
@@ -95,6 +108,7 @@ export class FrameReader implements Frame {
 
   #readHead(bytes: Buffer, at: number): void {
     this.type = bytes[at + 3] as number
+    this.#turnLeft -= this.type === HEADERS ? HEAD_FRAMES : 1
     this.flags = bytes[at + 4] as number
     this.streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff
   }

@@ -16,6 +16,8 @@ export const INTERIM_LIMIT_BYTES = 1024 * 1024
 /** From the first byte of a head to its last. */
 export const HEAD_TIMEOUT_MS = 10_000
 export const SETTINGS_TIMEOUT_MS = 10_000
+/** How much later a request of a peer begins while it resets too many: what is reset within it costs next to nothing. */
+export const POSTPONED_MS = 20
 /** For the PING that tells that a client knows of our GOAWAY. */
 export const DRAIN_ROUND_TRIP_MS = 5_000
 

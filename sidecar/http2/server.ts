@@ -1,14 +1,24 @@
 // The accepting side of an HTTP/2 connection, with prior knowledge or after ALPN (RFC 9113 section 3).
 import type { Duplex } from 'node:stream'
+import { Deadlines } from '#flow/deadlines.ts'
 import { readDirectly } from '#flow/direct-read.ts'
 import { FAULTS, type FaultCode } from '#flow/error.ts'
 import type { Fields, HttpServerConnection, HttpServerOptions } from '#flow/stream.ts'
 import { type Clock, systemClock } from '#shared/clock.ts'
+import type { Bucket } from './bucket.ts'
 import type { Http2Options } from './connection.ts'
 import { ConnectionFault, protocolError } from './faults.ts'
 import { writeFields } from './field-block.ts'
 import { writeGoaway } from './frames.ts'
-import { DRAIN_ROUND_TRIP_MS, HEAD_TIMEOUT_MS, LINGER_LIMIT_BYTES, STREAM_LIMIT, UNREAD_LIMIT_BYTES } from './limits.ts'
+import {
+  DRAIN_ROUND_TRIP_MS,
+  HEAD_TIMEOUT_MS,
+  LINGER_LIMIT_BYTES,
+  POSTPONED_MS,
+  STREAM_LIMIT,
+  UNREAD_LIMIT_BYTES,
+} from './limits.ts'
+import { Postponed } from './postponed.ts'
 import {
   ENHANCE_YOUR_CALM,
   LAST_STREAM_ID,
@@ -18,6 +28,7 @@ import {
   REFUSED_STREAM,
   STREAM_CLOSED,
 } from './protocol.ts'
+import { type ManyResets, Resets, SLOWED_MS } from './resets.ts'
 import { ServerStream } from './server-stream.ts'
 import { Session } from './session.ts'
 import { serverSettings } from './settings.ts'
@@ -26,6 +37,10 @@ import type { Stream } from './stream.ts'
 export interface Http2ServerOptions extends HttpServerOptions, Http2Options {
   /** Streams that the client may have open at once. Default 100. */
   readonly streamLimit?: number
+  /** What too many resets lead to. Default: the connection ends. */
+  readonly manyResets?: ManyResets
+  /** The count of all connections that have the source of this one. */
+  readonly resetSource?: Bucket
 }
 
 /** Serves HTTP/2 on the stream until it closes. `head` is what was read before (of the preface, too) and comes first. */
@@ -42,6 +57,8 @@ class ServerSession extends Session implements HttpServerConnection {
   readonly #stream: Duplex
   readonly #options: Http2ServerOptions
   readonly #streamLimit: number
+  readonly #resets: Resets
+  #postponed: Deadlines<Postponed> | null = null
   #lastId = 0
   /** Of the preface, what has come. */
   #prefaceBytes = 0
@@ -50,7 +67,6 @@ class ServerSession extends Session implements HttpServerConnection {
   #isDraining = false
   /** The last GOAWAY is out: later streams are not looked at. */
   #isFinal = false
-  #isHeld = false
   #isStarted = false
   #cancelHeadTimer: (() => void) | null = null
 
@@ -59,6 +75,7 @@ class ServerSession extends Session implements HttpServerConnection {
     this.#stream = stream
     this.#options = options
     this.#streamLimit = options.streamLimit ?? STREAM_LIMIT
+    this.#resets = new Resets(options.manyResets ?? 'end', options.resetSource ?? null, clock)
     // The caller has its connection before the first request reaches it.
     process.nextTick(() => this.#start(head))
   }
@@ -79,13 +96,16 @@ class ServerSession extends Session implements HttpServerConnection {
     if (!readDirectly(stream, (bytes) => this.#read(bytes))) stream.on('data', (chunk: Buffer) => this.#read(chunk))
     stream.on('end', () => this.onEnd())
     if (stream.readableEnded) return this.onEnd()
-    if (!this.#isHeld) stream.resume()
+    if (!this.intake.isHeld) stream.resume()
   }
 
   #read(bytes: Buffer): void {
     if (this.isClosing) return this.#throwAway(bytes.length)
     const from = this.#readPreface(bytes)
     if (from < bytes.length) this.readFrames(bytes, from)
+  }
+
+  protected override onRead(): void {
     this.#watchHead()
     this.#holdWhileUnread()
   }
@@ -127,17 +147,12 @@ class ServerSession extends Session implements HttpServerConnection {
 
   /** A client that reads nothing is not read from: its frames would only make more that waits for it. */
   #holdWhileUnread(): void {
-    if (this.#isHeld || this.isClosing) return
-    if (this.output.pendingBytes < UNREAD_LIMIT_BYTES || !this.output.isFull) return
-    this.#isHeld = true
-    this.#stream.pause()
+    if (this.isClosing || this.output.pendingBytes < UNREAD_LIMIT_BYTES || !this.output.isFull) return
+    this.intake.hold('unread')
   }
 
   protected override onDrain(): void {
-    if (this.#isHeld) {
-      this.#isHeld = false
-      this.#stream.resume()
-    }
+    this.intake.release('unread')
     super.onDrain()
   }
 
@@ -156,7 +171,7 @@ class ServerSession extends Session implements HttpServerConnection {
     if (this.#isFinal) return this.resets.add(streamId)
     if (this.streams.size >= this.#streamLimit) {
       this.resetStream(streamId, REFUSED_STREAM)
-      return this.count('reset')
+      return this.onGivenUp(this.clock.now())
     }
     if (isGood) this.#accept(streamId, end)
     else this.#refuse(streamId, end)
@@ -165,6 +180,7 @@ class ServerSession extends Session implements HttpServerConnection {
   #accept(streamId: number, end: boolean): void {
     const { section } = this
     const stream = new ServerStream(this, streamId, this.peerSettings.initialWindowBytes)
+    stream.bornAt = this.clock.now()
     stream.isReceived = end
     if (end && section.contentLength > 0)
       return this.onStreamFault(streamId, PROTOCOL_ERROR, 'a Content-Length without its body')
@@ -172,8 +188,17 @@ class ServerSession extends Session implements HttpServerConnection {
     this.streams.set(streamId, stream)
     const fields = section.release()
     if (this.#drainsAtNext) this.drain()
-    this.#options.accept(stream)
+    if (this.#resets.isPostponing) this.#postpone(stream)
+    else this.#options.accept(stream)
     if (!stream.isOver) stream.events.onHead(fields, end)
+  }
+
+  #postpone(stream: Stream): void {
+    this.#postponed ??= new Deadlines(POSTPONED_MS, this.clock, (postponed) => postponed.begin())
+    const deadlines = this.#postponed
+    const postponed = new Postponed(stream, { accept: this.#options.accept, onGone: (gone) => deadlines.stop(gone) })
+    stream.events = postponed
+    deadlines.start(postponed)
   }
 
   #onTrailers(stream: Stream, end: boolean, bytes: Buffer, from: number, to: number): void {
@@ -203,7 +228,16 @@ class ServerSession extends Session implements HttpServerConnection {
     if (code === 'BAD_REQUEST') this.resetStream(streamId, PROTOCOL_ERROR)
     else if (!end) this.resetStream(streamId, NO_ERROR)
     else this.resets.add(streamId)
-    this.count('reset')
+    this.onGivenUp(this.clock.now())
+  }
+
+  protected override onGivenUp(bornAt: number): void {
+    if (this.#resets.count(bornAt)) this.slowDown(SLOWED_MS)
+  }
+
+  override onComplete(stream: Stream): void {
+    this.#resets.onAnswered()
+    super.onComplete(stream)
   }
 
   override giveUp(stream: Stream, error: number): void {
@@ -258,6 +292,7 @@ class ServerSession extends Session implements HttpServerConnection {
 
   protected onClosed(): void {
     this.#stopHeadTimer()
+    this.#postponed?.clear()
     this.#options.onClose()
   }
 }

@@ -43,6 +43,8 @@ export abstract class Session extends Connection implements StreamOwner {
   /** No frame may name such a stream but the HEADERS that open it. */
   protected abstract isIdleId(streamId: number): boolean
   protected abstract mayReceiveData(stream: Stream): boolean
+  /** The peer gave a request up before its answer, or made us give it up. */
+  protected onGivenUp(_bornAt: number): void {}
   /** A stream was forgotten, after its last event. */
   protected abstract onStreamGone(): void
 
@@ -50,7 +52,7 @@ export abstract class Session extends Connection implements StreamOwner {
 
   onDataStart(streamId: number, length: number): void {
     this.window.receive(length)
-    if (length > 0) this.guard.onData()
+    if (length > 0) this.abuse.onData()
     const stream = this.streams.get(streamId)
     this.#receiver = null
     if (stream === undefined) return this.#onFrameForNobody(streamId)
@@ -102,7 +104,7 @@ export abstract class Session extends Connection implements StreamOwner {
     this.forget(stream)
     stream.events.onReset(error === REFUSED_STREAM ? 'refused' : error === CANCEL ? 'cancel' : 'closed')
     this.onStreamGone()
-    if (isEarly) this.count('reset')
+    if (isEarly) this.onGivenUp(stream.bornAt)
   }
 
   onStreamFault(streamId: number, error: number, detail: string): void {
@@ -116,7 +118,7 @@ export abstract class Session extends Connection implements StreamOwner {
       stream.events.onReset('protocol')
       this.onStreamGone()
     }
-    this.count('reset')
+    this.onGivenUp(stream?.bornAt ?? this.clock.now())
   }
 
   onWindow(streamId: number, bytes: number): void {

@@ -56,6 +56,8 @@ export abstract class Stream implements HttpStream, Sender {
   unrefundedBytes = 0
   /** Of the Content-Length, still to come; -1: none was said. */
   bodyLeft = -1
+  /** On the owner's clock, where that matters. */
+  bornAt = 0
   protected readonly owner: StreamOwner
   readonly #queue = new SendQueue()
   /** Nothing of a body could be sent yet. */
