@@ -56,6 +56,11 @@ test('a command that does not end is ended with all that it has begun', async ()
   await expect(followPage(page, { shell: hasty, directory })).rejects.toThrow('did not end in time')
 })
 
+test('a shell that cannot be started is told', async () => {
+  await using none = openShell({ cwd: directory, env: { PATH: directory }, timeoutMs: 10_000 })
+  await expect(none.run('true')).rejects.toThrow('there is no shell')
+})
+
 test('a page of which nothing was run fails', async () => {
   await expect(follow('Nothing to do here.')).rejects.toThrow('page.md: nothing of it was run')
   const page = `<!-- not run: it needs a cloud -->\n${fence('sh', 'cloud up')}`

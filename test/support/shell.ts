@@ -1,7 +1,6 @@
 // One shell in which commands run one after the other, as in a terminal: what one sets, the next one has.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 
 export interface Ran {
   /** null: it was still running when its time was over, and the shell with it. */
@@ -24,7 +23,8 @@ export interface ShellOptions {
 export function openShell({ cwd, env, timeoutMs }: ShellOptions): Shell {
   // A group of its own, so that what runs in the background goes too.
   const child = spawn('bash', ['--norc', '-s'], { cwd, env, detached: true, stdio: 'pipe' })
-  const closed = once(child, 'close')
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  let failure: Error | null = null
   const mark = randomBytes(16).toString('hex')
   let output = ''
   let notice = () => {}
@@ -36,6 +36,10 @@ export function openShell({ cwd, env, timeoutMs }: ShellOptions): Shell {
   // One that has ended is known by its status.
   child.stdin.on('error', () => {})
   child.once('exit', () => notice())
+  child.once('error', (error) => {
+    failure = error
+    notice()
+  })
   child.stdin.write('exec 2>&1; set -eo pipefail\n')
   const end = () => {
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
@@ -46,9 +50,11 @@ export function openShell({ cwd, env, timeoutMs }: ShellOptions): Shell {
       output = ''
       child.stdin.write(`eval ${quote(command)} </dev/null; echo "${mark} $?"\n`)
       const timer = setTimeout(end, timeoutMs)
-      const done = () => output.includes(mark) || child.exitCode !== null || child.signalCode !== null
+      const done = () =>
+        output.includes(mark) || child.exitCode !== null || child.signalCode !== null || failure !== null
       while (!done()) await new Promise<void>((resolve) => (notice = resolve))
       clearTimeout(timer)
+      if (failure !== null) throw new Error('there is no shell', { cause: failure })
       return { status: output.includes(mark) ? 0 : child.exitCode, output: output.split(mark)[0] ?? '' }
     },
     async [Symbol.asyncDispose]() {
