@@ -6,6 +6,7 @@ import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { requestsByNode } from '../../sidecar/http1/testing-readers.ts'
 import { TRUST_DOMAIN } from '../support/discovery.ts'
 import type { Pair } from '../support/pair.ts'
+import { framesOf, type Outcome, type RawRequest, sendFrames, type Writing } from '../support/raw-http2.ts'
 import { dial, dialAs, heard, pairFor } from './attack.ts'
 import { type Recording, recordHttp1, recordHttp2 } from './recording-application.ts'
 import { readStrictly } from './strict-reader.ts'
@@ -65,6 +66,49 @@ export async function sendHttp1(target: Target, dialHttp1: Dial, bytes: Buffer, 
   if (isCut) await ask(dialHttp1(target), lastRequest, false)
 }
 
+/** Far above what an attacker's frames open, so that it is the newest of its connection. */
+const LAST_ID = 0x7fff_fffd
+const lastFrames = framesOf(
+  {
+    fields: [
+      [':method', 'GET'],
+      [':scheme', 'http'],
+      [':authority', 'catalog'],
+      [':path', LAST],
+    ],
+  },
+  LAST_ID,
+)
+
+/** The same with frames of HTTP/2, on a connection of their own. Returns what became of the streams that they end. */
+export async function sendHttp2(
+  target: Target,
+  dialHttp2: Dial,
+  frames: Buffer,
+): Promise<ReadonlyMap<number, Outcome>> {
+  target.recording.forget()
+  const dialled = dialHttp2(target)
+  const outcomes = await sendFrames(dialled, Buffer.concat([frames, lastFrames]), [...endedBy(frames), LAST_ID])
+  dialled.destroy()
+  await ask(dialHttp1Of(target), lastRequest, false)
+  return outcomes
+}
+
+const dialHttp1Of = ({ pair }: Target) => dial(pair.port)
+
+/** Streams that somebody must answer: opened by the rules, ended, and not taken back. */
+function endedBy(frames: Buffer): Set<number> {
+  const [opened, ended, taken] = [new Set<number>(), new Set<number>(), new Set<number>()]
+  for (let at = 0; at + 9 <= frames.length; at += 9 + frames.readUIntBE(at, 3)) {
+    const [type = 0, flags = 0] = frames.subarray(at + 3, at + 5)
+    const id = frames.readUInt32BE(at + 5)
+    if (type === 1 && id > Math.max(0, ...opened)) opened.add(id)
+    if (type <= 1 && (flags & 1) !== 0) ended.add(id)
+    if (type === 3) taken.add(id)
+  }
+  return opened.intersection(ended).difference(taken)
+}
+
 async function ask(dialled: Duplex, bytes: Buffer, ends: boolean): Promise<void> {
   const answers = heard(dialled)
   if (ends) dialled.end(bytes)
@@ -74,7 +118,7 @@ async function ask(dialled: Duplex, bytes: Buffer, ends: boolean): Promise<void>
 }
 
 /** What the application has read of the attacker's, without our own request behind it. */
-const arrived = ({ recording }: Target): Said[] =>
+export const arrived = ({ recording }: Target): Said[] =>
   recording.requests
     .filter(({ target }) => target !== LAST)
     .map(({ method, target, body }) => ({ method, target, body }))
@@ -121,4 +165,26 @@ export function notAsSaid(target: Target, { readings }: Meaning): readonly Said[
 /** Connections that are cut are gone a moment later. */
 export async function expectNoFaults({ recording }: Target, what: string): Promise<void> {
   await expect.poll(() => recording.faults(), { timeout: 10_000, message: what }).toEqual([])
+}
+
+/** One message of HTTP/2 by itself. */
+export async function crossOnce(target: Target, way: Dial, message: RawRequest, writing?: Writing): Promise<Outcome> {
+  const outcomes = await sendHttp2(target, way, framesOf(message, 1, writing))
+  return outcomes.get(1) ?? 'refused'
+}
+
+/** What arrived of a message is the message; one that was refused in the middle may have arrived up to the length that it had named. */
+export function expectOneOrNone(target: Target, message: RawRequest, outcome: Outcome): void {
+  const { fields, body = [] } = message
+  const read = arrived(target)
+  const keep = `keep it as test/fixtures/crossing-corpus/NAME.json: ${JSON.stringify({ reaches: false, ...message })}`
+  if (outcome === 'ok') expect(read.length, keep).toBe(1)
+  expect(read.length, keep).toBeLessThanOrEqual(1)
+  for (const request of read) {
+    const said = (name: string) => fields.find(([key]) => key === name)?.[1]
+    expect([request.method, request.target], keep).toEqual([said(':method'), said(':path')])
+    expect(outcome === 'ok' ? request.body : body.join('').slice(0, request.body.length), keep).toBe(
+      outcome === 'ok' ? body.join('') : request.body,
+    )
+  }
 }
