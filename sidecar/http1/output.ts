@@ -101,7 +101,7 @@ export class Output {
     this.#buffer = null
     this.#size = 0
     if (!this.#stream.writable) return outputBuffers.giveBack(buffer)
-    this.#stream.write(size === OUTPUT_BYTES ? buffer : buffer.subarray(0, size), () => outputBuffers.giveBack(buffer))
+    outputBuffers.write(this.#stream, buffer, size)
   }
 
   /** Our side is over once all is written. */

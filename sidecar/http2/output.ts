@@ -63,11 +63,10 @@ export class Output {
     if (at === 0 || !this.#stream.writable) return outputBuffers.giveBack(buffer)
     this.flushes++
     this.#underWayBytes += at
-    this.#stream.write(buffer.subarray(0, at), () => this.#onWritten(buffer, at))
+    outputBuffers.write(this.#stream, buffer, at, () => this.#onWritten(at))
   }
 
-  #onWritten(buffer: Buffer, bytes: number): void {
-    outputBuffers.giveBack(buffer)
+  #onWritten(bytes: number): void {
     this.#underWayBytes -= bytes
     if (!this.#wasFull || this.pendingBytes > DRAINED_BYTES) return
     this.#wasFull = false

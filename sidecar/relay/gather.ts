@@ -1,17 +1,18 @@
 // The writing side of a relay whose bytes are valid only for a moment: they go out at once where that is safe, else they are
 // copied. TLS hands over at most 16 KiB at a time, so these are gathered: to copy costs less than a system call for each.
 import type { Duplex } from 'node:stream'
+import { BufferPool } from '#flow/buffer-pool.ts'
 
 const SIZE = 256 * 1024
 /** After a read of this size more is likely to come in the same turn; after a smaller one nothing is held back. */
 const LARGE = 16 * 1024
-/** Buffers kept for their next use: 4 MiB in all. */
-const MOST_SPARE = 16
-const spare: Buffer[] = []
+/** Kept for their next use: 4 MiB in all. */
+const buffers = new BufferPool(SIZE, 16)
 
 export class Gathering {
   readonly #to: Duplex
   readonly #onDrain: () => void
+  readonly #onWritten: () => void
   /** TLS has encrypted what it was given when write() returns, and never looks at the bytes again. */
   readonly #copiesItself: boolean
   #buffer: Buffer | null = null
@@ -23,6 +24,11 @@ export class Gathering {
     this.#to = to
     this.#onDrain = onDrain
     this.#copiesItself = 'encrypted' in to
+    this.#onWritten = () => {
+      if (!this.#isWaiting || this.#to.writableLength > 0) return
+      this.#isWaiting = false
+      this.#onDrain()
+    }
   }
 
   /** Whether more may come now; if not, `onDrain` tells. What comes all the same is kept. */
@@ -39,14 +45,15 @@ export class Gathering {
     const buffer = this.#buffer
     if (buffer === null) return
     this.#buffer = null
-    this.#send(buffer.subarray(0, this.#used), buffer)
+    buffers.write(this.#to, buffer, this.#used, this.#onWritten)
     this.#used = 0
+    this.#isWaiting = this.#to.writableLength > 0
   }
 
   #gather(bytes: Buffer): void {
     let at = 0
     while (at < bytes.length) {
-      this.#buffer ??= spare.pop() ?? Buffer.allocUnsafeSlow(SIZE)
+      this.#buffer ??= buffers.take()
       const size = bytes.copy(this.#buffer, this.#used, at)
       at += size
       this.#used += size
@@ -58,14 +65,8 @@ export class Gathering {
     setImmediate(this.flush)
   }
 
-  /** `owned` goes back to the spare ones when the kernel has it all. */
-  #send(bytes: Buffer, owned: Buffer | null = null): void {
-    this.#to.write(bytes, () => {
-      if (owned !== null && spare.length < MOST_SPARE) spare.push(owned)
-      if (!this.#isWaiting || this.#to.writableLength > 0) return
-      this.#isWaiting = false
-      this.#onDrain()
-    })
+  #send(bytes: Buffer): void {
+    this.#to.write(bytes, this.#onWritten)
     this.#isWaiting = this.#to.writableLength > 0
   }
 }
