@@ -1,5 +1,6 @@
 // One request and its answer as node:http2 has them.
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { NUMBER_OF_RESET, resetOfNumber } from '#flow/reset-code.ts'
 import { type Fields, type HttpStream, NEVER_INDEXED, type ResetCode, type StreamEvents } from '#flow/stream.ts'
 import { trailersOf } from './message-fields.ts'
 
@@ -16,15 +17,6 @@ const OF_ONE_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ])
-
-const RESETS: Readonly<Record<ResetCode, number>> = {
-  refused: constants.NGHTTP2_REFUSED_STREAM,
-  closed: constants.NGHTTP2_INTERNAL_ERROR,
-  cancel: constants.NGHTTP2_CANCEL,
-  protocol: constants.NGHTTP2_PROTOCOL_ERROR,
-  timeout: constants.NGHTTP2_CANCEL,
-  internal: constants.NGHTTP2_INTERNAL_ERROR,
-}
 
 export class Http2Stream implements HttpStream {
   events: StreamEvents = SILENT
@@ -122,7 +114,7 @@ export class Http2Stream implements HttpStream {
   reset(code: ResetCode): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#stream.close(RESETS[code])
+    this.#stream.close(NUMBER_OF_RESET[code])
   }
 
   pause(): void {
@@ -136,7 +128,9 @@ export class Http2Stream implements HttpStream {
   onClosed(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.events.onReset(this.#stream.rstCode === constants.NGHTTP2_CANCEL ? 'cancel' : 'closed')
+    const { rstCode } = this.#stream
+    // Node says NO_ERROR, too, of a stream whose connection is gone.
+    this.events.onReset(rstCode === constants.NGHTTP2_NO_ERROR ? 'closed' : resetOfNumber(rstCode))
   }
 
   #settle(): void {

@@ -17,11 +17,17 @@ export const NEVER_INDEXED = ':never-indexed'
 /**
  * Why a half ended early.
  * refused: the peer did not process the request, it is safe to repeat (connect failed; HTTP/2: REFUSED_STREAM, a GOAWAY that
- * names a lower last stream, or a head that never left). closed: the connection ended in the middle, or the peer gave the
- * stream up with any other code; cancel: the other half, or the peer (HTTP/2: CANCEL), lost interest; protocol: the peer broke
- * the rules; timeout: a deadline passed; internal: a bug of ours.
+ * names a lower last stream, or a head that never left). closed: the connection ended in the middle; cancel: the other half, or the
+ * peer (HTTP/2: CANCEL), lost interest; protocol: the peer broke the rules; timeout: a deadline passed; internal: a bug of ours.
  */
-export type ResetCode = 'refused' | 'closed' | 'cancel' | 'protocol' | 'timeout' | 'internal'
+export type ResetCode = 'refused' | 'closed' | 'cancel' | 'protocol' | 'timeout' | 'internal' | PeerWord
+
+/**
+ * Said by a peer of HTTP/2 alone. done: it needs no more of what we send, and has nothing to complain of (NO_ERROR); failed:
+ * INTERNAL_ERROR, or a number that concerns no one else; malformed: what it got breaks the rules (PROTOCOL_ERROR); calm:
+ * ENHANCE_YOUR_CALM; insecure: INADEQUATE_SECURITY; http1: it must be asked by HTTP/1.1 (HTTP_1_1_REQUIRED).
+ */
+type PeerWord = 'done' | 'failed' | 'malformed' | 'calm' | 'insecure' | 'http1'
 
 /**
  * One request and its answer. The order of calls, and of events, is that of HTTP: heads (1xx any number of times, with end
@@ -45,8 +51,9 @@ export interface HttpStream {
   /**
    * Gives the half up; no event follows. On HTTP/1.1 it closes the connection unless the half is already over. On HTTP/2 it is
    * a RST_STREAM and touches no other stream: refused REFUSED_STREAM; cancel and timeout CANCEL; protocol PROTOCOL_ERROR; closed and
-   * internal INTERNAL_ERROR; and NO_ERROR whatever the code when a server has answered in full and only the request goes on:
-   * its client may stop sending it, once what waits of the answer has gone. Otherwise what was not sent is dropped.
+   * internal INTERNAL_ERROR; a word of a peer as that peer said it; and NO_ERROR whatever the code when a server has answered in full
+   * and only the request goes on: its client may stop sending it, once what waits of the answer has gone. Otherwise what was not
+   * sent is dropped.
    */
   reset(code: ResetCode): void
   /**

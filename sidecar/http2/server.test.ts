@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { NEVER_INDEXED } from '#flow/stream.ts'
 import { answerOf, connectNodeClient, echo, echoAsItComes, startCodecServer, untilClosed } from './testing.ts'
@@ -85,6 +86,12 @@ test.each([
   ['protocol', 1],
   ['closed', 2],
   ['internal', 2],
+  ['done', 0],
+  ['malformed', 1],
+  ['failed', 2],
+  ['calm', 11],
+  ['insecure', 12],
+  ['http1', 13],
 ] as const)('a reset as %s has the number %i, and other streams go on', async (code, number) => {
   await using server = await startCodecServer()
   await using client = connectNodeClient(server.port)
@@ -145,10 +152,11 @@ test('a client that gives up is heard as cancel', async () => {
 
 test('a connection that breaks off is heard as closed by each of its requests', async () => {
   await using server = await startCodecServer()
-  await using client = connectNodeClient(server.port)
+  const socket = connect(server.port, '127.0.0.1')
+  await using client = connectNodeClient(server.port, { createConnection: () => socket })
   for (const path of ['/1', '/2']) client.request({ ':path': path })
   const halves = [await server.request(0), await server.request(1)]
-  client.session.destroy()
+  socket.destroy()
   await server.until(() => server.closed === 1)
 
   expect(halves.map(({ reset }) => reset)).toEqual(['closed', 'closed'])

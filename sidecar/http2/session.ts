@@ -2,21 +2,14 @@
 // while !isOver; every DATA byte is refunded to the connection when it comes and to its stream when it was delivered.
 import type { Duplex } from 'node:stream'
 import { Deadlines } from '#flow/deadlines.ts'
+import { resetOfNumber } from '#flow/reset-code.ts'
 import type { ResetCode } from '#flow/stream.ts'
 import type { Clock } from '#shared/clock.ts'
 import { Connection, type Http2Options } from './connection.ts'
 import { ConnectionFault, flowError, protocolError } from './faults.ts'
 import { writeReset } from './frames.ts'
 import { STARVED_LIMIT_MS, STREAM_WINDOW_BYTES } from './limits.ts'
-import {
-  CANCEL,
-  ENHANCE_YOUR_CALM,
-  FLOW_CONTROL_ERROR,
-  PROTOCOL_ERROR,
-  REFUSED_STREAM,
-  STREAM_CLOSED,
-  WINDOW_LIMIT_BYTES,
-} from './protocol.ts'
+import { ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, PROTOCOL_ERROR, STREAM_CLOSED, WINDOW_LIMIT_BYTES } from './protocol.ts'
 import { ResetIds } from './reset-ids.ts'
 import type { Stream, StreamOwner } from './stream.ts'
 
@@ -102,7 +95,7 @@ export abstract class Session extends Connection implements StreamOwner {
     }
     const isEarly = !stream.isSent
     this.forget(stream)
-    stream.events.onReset(error === REFUSED_STREAM ? 'refused' : error === CANCEL ? 'cancel' : 'closed')
+    stream.events.onReset(resetOfNumber(error))
     this.onStreamGone()
     if (isEarly) this.onGivenUp(stream.bornAt)
   }

@@ -1,13 +1,14 @@
 // One request and its answer on a connection, seen from either end: what is sent and waits for window, what came and is refunded.
 // Invariants: nothing is written after isSent; no event after isOver.
 import { Unsendable } from '#flow/error.ts'
+import { NUMBER_OF_RESET } from '#flow/reset-code.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import { writeFields } from './field-block.ts'
 import { writeWindowUpdate } from './frames.ts'
 import type { HpackEncoder } from './hpack/encode.ts'
 import { QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
 import type { Output } from './output.ts'
-import { CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from './protocol.ts'
+import { INTERNAL_ERROR } from './protocol.ts'
 import type { Scheduler, Sender } from './scheduler.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -25,14 +26,6 @@ export interface StreamOwner {
   giveUp(stream: Stream, error: number): void
 }
 
-const ERROR_OF_RESET: Record<ResetCode, number> = {
-  refused: REFUSED_STREAM,
-  cancel: CANCEL,
-  timeout: CANCEL,
-  protocol: PROTOCOL_ERROR,
-  closed: INTERNAL_ERROR,
-  internal: INTERNAL_ERROR,
-}
 const NOTHING = Buffer.alloc(0)
 const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onReset() {}, onDrain() {} }
 
@@ -203,7 +196,7 @@ export abstract class Stream implements HttpStream, Sender {
   // ---- the end
 
   reset(code: ResetCode): void {
-    if (!this.isOver) this.owner.giveUp(this, ERROR_OF_RESET[code])
+    if (!this.isOver) this.owner.giveUp(this, NUMBER_OF_RESET[code])
   }
 
   /** The connection has forgotten it. */

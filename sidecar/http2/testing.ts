@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
+  type ClientSessionOptions,
   connect as connectNode,
   createServer as createNodeServer,
   type Http2Server,
@@ -11,7 +12,6 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
   type ServerOptions,
-  type SessionOptions,
 } from 'node:http2'
 import { connect } from 'node:net'
 import type { FaultCode } from '#flow/error.ts'
@@ -126,7 +126,7 @@ export interface NodeAnswer {
   readonly trailers: IncomingHttpHeaders
 }
 
-export function connectNodeClient(port: number, options: SessionOptions = {}): NodeClient {
+export function connectNodeClient(port: number, options: ClientSessionOptions = {}): NodeClient {
   const session = connectNode(`http://127.0.0.1:${port}`, options)
   session.on('error', () => {})
   const client: NodeClient = {

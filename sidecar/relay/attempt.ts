@@ -4,6 +4,7 @@ import type { Attempt, Span } from '#flow/exchange.ts'
 import type { UpstreamGroup, Wanted } from '#flow/route.ts'
 import type { Fields, HttpClientConnection, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
 import type { Lease } from '#flow/upstream.ts'
+import { faultOfReset } from './carried-reset.ts'
 
 /** What a try reports; each call names the try, since an abandoned one may still speak for a moment. */
 export interface AttemptOwner {
@@ -11,19 +12,11 @@ export interface AttemptOwner {
   onAttemptHead(attempt: UpstreamHalf, fields: Fields, end: boolean): void
   onAttemptData(bytes: Uint8Array, from: number, to: number, end: boolean): void
   onAttemptTrailers(attempt: UpstreamHalf, fields: Fields): void
-  onAttemptFailed(attempt: UpstreamHalf, code: FaultCode): void
+  /** `reset`: how its stream ended, where it had one. */
+  onAttemptFailed(attempt: UpstreamHalf, code: FaultCode, reset?: ResetCode): void
   onAttemptDrain(): void
   /** The endpoint refused it unread. True: it may be sent again as if it had never been. */
   mayReconnect(attempt: UpstreamHalf): boolean
-}
-
-const FAULT_OF_RESET: Record<ResetCode, FaultCode> = {
-  refused: 'CONNECT_FAILED',
-  closed: 'UPSTREAM_CLOSED',
-  cancel: 'UPSTREAM_CLOSED',
-  protocol: 'UPSTREAM_PROTOCOL',
-  timeout: 'REQUEST_TIMEOUT',
-  internal: 'INTERNAL',
 }
 
 export function wantedFor(version: HttpStream['version'], upgrade: string | null): Wanted {
@@ -107,7 +100,7 @@ export class UpstreamHalf implements Attempt, StreamEvents {
     this.upstream = null
     const isUnread = code === 'refused' && ++this.#refusals <= MOST_REFUSALS && this.status === 0
     if (isUnread && this.#group !== null && this.#owner.mayReconnect(this)) return this.connect(this.#group)
-    this.#owner.onAttemptFailed(this, FAULT_OF_RESET[code])
+    this.#owner.onAttemptFailed(this, faultOfReset(code), code)
   }
 
   onDrain(): void {

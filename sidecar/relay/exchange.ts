@@ -2,9 +2,10 @@
 // walk.ts, what has come of it kept in request-so-far.ts; what is known of it stands in record.ts.
 // Invariant: `current` is the only try whose events count; `isFinished` is set before anything is told to others.
 import { FAULTS, type FaultCode } from '#flow/error.ts'
-import { fieldValue } from '#flow/fields.ts'
+import { fieldValue, setField } from '#flow/fields.ts'
 import type { Fields, ResetCode, StreamEvents } from '#flow/stream.ts'
 import type { UpstreamHalf } from './attempt.ts'
+import { detailOfReset, grpcOfReset, towardsClient, towardsServer } from './carried-reset.ts'
 import { factsOf, nameDestination } from './facts.ts'
 import { grpcStatusOf, isGrpcCall } from './grpc.ts'
 import { endToEnd, upgradeOf } from './hop-headers.ts'
@@ -81,8 +82,10 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
   onReset(code: ResetCode): void {
     if (this.isFinished) return
     this.walk.onReset(code)
-    this.abandonCurrent('cancel', null)
-    this.finish()
+    const told = towardsServer(code)
+    if (this.isGrpc && !this.isResponseOver) this.grpcStatus = grpcOfReset(told)
+    this.abandonCurrent(told, null)
+    this.#finish()
   }
 
   // ---- upstream: the answer arrives
@@ -136,30 +139,44 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
 
   // ---- the end
 
-  fail(code: FaultCode, detail?: string): void {
+  fail(code: FaultCode, detail?: string, grpcStatus: number | null = null): void {
     if (this.isFinished) return
     this.reason = code
     this.detail = detail ?? null
     this.abandonCurrent('cancel', code)
-    if (this.isAnswered) this.downstream.reset('closed')
-    else this.#answerLocally(code)
+    if (this.isAnswered) this.#resetDown('closed')
+    else this.#answerLocally(code, grpcStatus)
     this.finishEarly()
+  }
+
+  protected override cut(fault: FaultCode | null, reset: ResetCode): void {
+    this.reason = fault
+    this.detail = detailOfReset(reset) ?? null
+    this.#resetDown(towardsClient(reset))
+    this.#finish()
+  }
+
+  #resetDown(code: ResetCode): void {
+    if (this.isGrpc) this.grpcStatus = grpcOfReset(code)
+    this.downstream.reset(code)
   }
 
   /** What is left of the request is the codec's to discard: it must not stay paused. On HTTP/2 its client is told to stop. */
   protected override finishEarly(): void {
-    this.finish()
+    this.#finish()
     if (!this.soFar.isOver && this.downstream.version === '2') this.downstream.reset('cancel')
     else this.downstream.resume()
   }
 
-  #answerLocally(code: FaultCode): void {
+  #answerLocally(code: FaultCode, grpcStatus: number | null): void {
     const { head, body } = this.context.answer(code, this.isGrpc)
+    const fields = head.slice()
     this.isAnswered = true
     this.status = this.isGrpc ? 200 : FAULTS[code].status
-    this.grpcStatus = this.isGrpc ? FAULTS[code].grpc : null
+    this.grpcStatus = this.isGrpc ? (grpcStatus ?? FAULTS[code].grpc) : null
+    if (this.isGrpc && grpcStatus !== null) setField(fields, 'grpc-status', String(grpcStatus))
     const isBodyless = this.facts.method === 'HEAD' || body.length === 0
-    this.downstream.sendHead(head.slice(), isBodyless)
+    this.downstream.sendHead(fields, isBodyless)
     if (isBodyless) return
     this.responseBytes += body.length
     this.downstream.sendData(body, 0, body.length, true)
@@ -173,10 +190,10 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
       this.current = null
       this.endAttempt(attempt, null)
     }
-    this.finish()
+    this.#finish()
   }
 
-  protected override finish(): void {
+  #finish(): void {
     if (this.isFinished) return
     this.isFinished = true
     this.generation++

@@ -62,6 +62,7 @@ export abstract class ExchangeRecord implements Exchange {
 
   abstract readonly isReplayable: boolean
   abstract proceed(generation: number): void
-  abstract fail(code: FaultCode, detail?: string): void
+  /** `grpcStatus`: what a call is told where the fault's own would say less. */
+  abstract fail(code: FaultCode, detail?: string, grpcStatus?: number | null): void
   abstract failAttempt(code: FaultCode): void
 }

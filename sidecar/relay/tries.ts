@@ -4,6 +4,7 @@ import type { FaultCode } from '#flow/error.ts'
 import type { Route } from '#flow/route.ts'
 import type { Fields, HttpStream, ResetCode } from '#flow/stream.ts'
 import { type AttemptOwner, UpstreamHalf, wantedFor } from './attempt.ts'
+import { detailOfReset, grpcWordOf } from './carried-reset.ts'
 import { outcomeStatus } from './grpc.ts'
 import { tellOriginal } from './original.ts'
 import { ExchangeRecord } from './record.ts'
@@ -26,8 +27,9 @@ export abstract class ExchangeTries extends ExchangeRecord implements AttemptOwn
   abstract onAttemptHead(attempt: UpstreamHalf, fields: Fields, end: boolean): void
   abstract onAttemptData(bytes: Uint8Array, from: number, to: number, end: boolean): void
   abstract onAttemptTrailers(attempt: UpstreamHalf, fields: Fields): void
-  protected abstract finish(): void
   protected abstract finishEarly(): void
+  /** Ends an answer that has begun, or never will. */
+  protected abstract cut(fault: FaultCode | null, reset: ResetCode): void
 
   protected startAttempt(): void {
     const group = this.route?.upstream
@@ -56,20 +58,24 @@ export abstract class ExchangeTries extends ExchangeRecord implements AttemptOwn
     if (goOn && !this.soFar.isOver) this.downstream.resume()
   }
 
-  onAttemptFailed(attempt: UpstreamHalf, code: FaultCode): void {
+  onAttemptFailed(attempt: UpstreamHalf, code: FaultCode, reset: ResetCode = 'closed'): void {
     if (this.isFinished || attempt !== this.current) return
     attempt.isOver = true
     this.current = null
-    this.endAttempt(attempt, this.isResponseOver ? null : code)
-    if (this.isResponseOver) return this.finishEarly()
-    if (this.isAnswered) {
-      this.reason = code
-      this.downstream.reset('closed')
-      return this.finish()
+    if (this.isResponseOver) {
+      this.endAttempt(attempt, null)
+      return this.finishEarly()
     }
+    // A call that its server cancels, often at the client's own deadline, has ended as calls do: no fault of the endpoint, and no other
+    // answer than the reset itself, of which the client alone knows whether its deadline has passed.
+    const isCancelled = this.isGrpc && reset === 'cancel'
+    const fault = isCancelled ? null : code
+    if (this.isGrpc) attempt.grpcStatus = grpcWordOf(reset)
+    this.endAttempt(attempt, fault)
+    if (this.isAnswered || isCancelled) return this.cut(fault, reset)
     const verdict = this.walk.onAttemptFailed(attempt, code)
     if (verdict === 'retry') this.retry()
-    else if (verdict === 'continue') this.fail(code)
+    else if (verdict === 'continue') this.fail(code, detailOfReset(reset), attempt.grpcStatus)
   }
 
   /** What an endpoint has refused unread may go to it again, on another connection, and is no further try. */
