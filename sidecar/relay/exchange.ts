@@ -68,10 +68,10 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
 
   onTrailers(fields: Fields): void {
     this.soFar.isOver = true
+    if (this.context.isPeer) takeOriginal(fields)
     // Some servers merge trailers into the head: what may not stand there may not come this way.
-    const trailers = endToEnd(fields, false)
-    this.soFar.trailers = trailers
-    this.current?.upstream?.sendTrailers(trailers)
+    this.soFar.trailers = endToEnd(fields, false)
+    if (this.current !== null) this.sendTrailers(this.current)
     this.#endWhenOver()
   }
 
@@ -94,7 +94,7 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
     if (attempt.isPeer) takeOriginal(fields)
     const status = Number(fieldValue(fields, ':status'))
     if (status < 200 && status !== 101) {
-      if (this.version !== '1.0') this.downstream.sendHead(endToEnd(fields, false), false)
+      if (this.version !== '1.0') this.downstream.sendHead(this.#named(endToEnd(fields, false)), false)
       return
     }
     attempt.status = status
@@ -117,8 +117,7 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
     this.grpcStatus = this.current?.grpcStatus ?? null
     this.isAnswered = true
     if (end) this.isResponseOver = true
-    if (this.context.isPeer && this.version !== '2') tellNames(this.response, this.version)
-    this.downstream.sendHead(this.response, end)
+    this.downstream.sendHead(this.#named(this.response), end)
     if (end) this.#endWhenOver()
   }
 
@@ -133,8 +132,15 @@ export class HttpExchange extends ExchangeTries implements StreamEvents {
   onAttemptTrailers(attempt: UpstreamHalf, fields: Fields): void {
     this.isResponseOver = true
     if (this.isGrpc) this.grpcStatus = attempt.grpcStatus = grpcStatusOf(fields)
-    this.downstream.sendTrailers(fields)
+    if (attempt.isPeer) takeOriginal(fields)
+    this.downstream.sendTrailers(this.#named(endToEnd(fields, false)))
     this.#endWhenOver()
+  }
+
+  /** Another sidecar is told how the names were written, where that may matter to its application. */
+  #named(fields: Fields): Fields {
+    if (this.context.isPeer && this.version !== '2') tellNames(fields, this.version)
+    return fields
   }
 
   // ---- the end

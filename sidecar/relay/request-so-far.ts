@@ -35,7 +35,7 @@ export class RequestSoFar {
     this.#body = null
   }
 
-  /** Sends head and all that was kept. False: the source must wait for onDrain. */
+  /** Sends head and all that was kept, but for trailers. False: the source must wait for onDrain. */
   sendTo(upstream: HttpStream, head: Fields): boolean {
     const body = this.#body !== null && this.#body.sizeBytes > 0 ? this.#body : null
     const isLast = this.isOver && this.trailers === null
@@ -43,7 +43,6 @@ export class RequestSoFar {
     const goOn = body?.sendTo((bytes, from, to, end) => upstream.sendData(bytes, from, to, end), isLast) ?? true
     const mayRepeat = this.#mayRepeat || upstream.version === '2'
     if (!mayRepeat || this.#body?.isWithinLimit === false) this.forget()
-    if (this.trailers !== null) upstream.sendTrailers(this.trailers)
     return goOn
   }
 }

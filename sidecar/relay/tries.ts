@@ -6,7 +6,7 @@ import type { Fields, HttpStream, ResetCode } from '#flow/stream.ts'
 import { type AttemptOwner, UpstreamHalf, wantedFor } from './attempt.ts'
 import { detailOfReset, grpcWordOf } from './carried-reset.ts'
 import { outcomeStatus } from './grpc.ts'
-import { tellOriginal } from './original.ts'
+import { tellNames, tellOriginal } from './original.ts'
 import { ExchangeRecord } from './record.ts'
 import type { RequestSoFar } from './request-so-far.ts'
 import type { StepWalk } from './walk.ts'
@@ -55,7 +55,17 @@ export abstract class ExchangeTries extends ExchangeRecord implements AttemptOwn
     if (attempt.isPeer && this.version !== '2') tellOriginal(fields, this.version)
     this.hasLeft = true
     const goOn = this.soFar.sendTo(upstream, fields)
+    this.sendTrailers(attempt)
     if (goOn && !this.soFar.isOver) this.downstream.resume()
+  }
+
+  /** A copy for each try, as with the head. */
+  protected sendTrailers(attempt: UpstreamHalf): void {
+    const { trailers } = this.soFar
+    if (trailers === null || attempt.upstream === null) return
+    const fields = trailers.slice()
+    if (attempt.isPeer && this.version !== '2') tellNames(fields, this.version)
+    attempt.upstream.sendTrailers(fields)
   }
 
   onAttemptFailed(attempt: UpstreamHalf, code: FaultCode, reset: ResetCode = 'closed'): void {
