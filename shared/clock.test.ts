@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ManualClock, systemClock } from './clock.ts'
 
 test('timers of a manual clock run in the order of their time, each at its own', () => {
@@ -52,4 +52,23 @@ test('a timer of the system clock runs, and not once it was cancelled', async ()
   })
   clearTimeout(keepAlive)
   expect(ran).toEqual(['kept'])
+})
+
+test('what is set for later than Node can wait for is not run at once', () => {
+  vi.useFakeTimers()
+  try {
+    const ran: string[] = []
+    const month = 31 * 24 * 3_600_000
+    systemClock.after(month, () => ran.push('month'))
+    const cancel = systemClock.after(2 * month, () => ran.push('two'))
+    vi.advanceTimersByTime(month - 1)
+    expect(ran).toEqual([])
+    vi.advanceTimersByTime(1)
+    expect(ran).toEqual(['month'])
+    cancel()
+    vi.advanceTimersByTime(2 * month)
+    expect(ran).toEqual(['month'])
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -9,12 +9,19 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void
 }
 
+/** Node runs at once what is set for later than this. */
+const LONGEST_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs)
-    timer.unref()
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      timer = setTimeout(leftMs > LONGEST_MS ? () => wait(leftMs - LONGEST_MS) : run, Math.min(leftMs, LONGEST_MS))
+      timer.unref()
+    }
+    wait(delayMs)
     return () => clearTimeout(timer)
   },
 }

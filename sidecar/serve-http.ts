@@ -32,7 +32,7 @@ export interface HttpServing {
 export interface ServeOptions {
   readonly protocol: 'http/1.1' | 'h2'
   readonly engine?: HttpEngine | undefined
-  /** From then on the caller's identity is no longer proven: it is asked to connect anew. */
+  /** From then on the caller's identity is no longer proven: what is in flight ends, and nothing further is taken. */
   readonly expiresAt?: Date | undefined
 }
 
@@ -147,7 +147,8 @@ function begin(stream: Duplex, head: Buffer, context: ExchangeContext, options: 
   const connection = engines[protocol](stream, head, served)
   if (expiresAt !== undefined) {
     const leftMs = Math.max(0, expiresAt.getTime() - context.clock.wall())
-    cancelExpiry = context.clock.after(leftMs, () => connection.closeAfterNext())
+    // Its caller has renewed its certificate long before, and dials anew: an idle connection is of no use to an honest one.
+    cancelExpiry = context.clock.after(leftMs, () => connection.drain())
   }
   return connection
 }

@@ -50,6 +50,8 @@ export interface PairOptions {
   readonly replicas?: readonly number[]
   /** Told of the client's sidecar. */
   readonly clock?: Clock
+  /** Told of the servers' sidecars. */
+  readonly serverClock?: Clock
   /** Of the client's pod: an endpoint there is itself. */
   readonly podAddresses?: readonly string[]
 }
@@ -104,7 +106,7 @@ async function startServer(authority: TestAuthority, options: PairOptions, appli
     direction: 'inbound',
     destination: destinationConfig(),
     endpoints: [],
-    clock: systemClock,
+    clock: options.serverClock ?? systemClock,
     podAddresses: [],
   })
 }
