@@ -83,6 +83,11 @@ export const SETTINGS = {
     "How long an idle connection to the application is kept: below the 5 s after which Node's servers close theirs.",
   ),
   peerIdleMs: milliseconds('WEFT_PEER_IDLE', '90s', 'How long an idle connection to another sidecar is kept.'),
+  peerConnections: count(
+    'WEFT_PEER_CONNECTIONS',
+    '4',
+    'Connections to one other sidecar that long bodies may lead to; 1: they share the one of all requests.',
+  ),
   logLevel: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')('WEFT_LOG_LEVEL', 'info', 'Level of the log.'),
   resourceAttributes: text('OTEL_RESOURCE_ATTRIBUTES', '', 'Further attributes of spans, key=value parted by commas.'),
   serviceName: text('OTEL_SERVICE_NAME', '', 'Name in traces; empty: the name of the workload.'),

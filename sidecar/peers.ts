@@ -14,6 +14,8 @@ import { connectHttp2 } from './http2/client.ts'
 
 export interface PeerParts extends DiallingParts {
   readonly peerIdleMs: number
+  /** To one other sidecar, while long bodies pass. */
+  readonly peerConnections: number
   readonly clock: Clock
   readonly random: () => number
 }
@@ -58,6 +60,7 @@ export function createPeers(parts: PeerParts): Peers {
         connectHttp2(stream, { trusted: true, keepaliveMs: KEEPALIVE_MS, windowBytes: PEER_WINDOW_BYTES }, clock),
       connect: (endpoint, signal, timeoutMs) => connectShared(parts, endpoint, { signal, timeoutMs }),
       lifetimeMs: () => LIFETIME_MS * (1 - SPREAD + 2 * SPREAD * random()),
+      mostForBulk: parts.peerConnections,
     }),
     direct: createHttp2Pool({
       ...common,

@@ -36,6 +36,7 @@ export interface SidecarParts {
   readonly silenceMs: number
   readonly detectTimeoutMs: number
   readonly peerIdleMs: number
+  readonly peerConnections: number
   readonly applicationIdleMs: number
   readonly originalDestination: OriginalDestination
   readonly discovery: Discoverer

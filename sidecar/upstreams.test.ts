@@ -17,6 +17,7 @@ function start() {
     isSelf: () => false,
     handToSelf: () => {},
     peerIdleMs: 90_000,
+    peerConnections: 4,
     applicationIdleMs: 4_000,
     httpVersion: () => undefined,
     engine: () => undefined,

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { FlowError } from '#flow/error.ts'
-import type { HttpClientConnection, HttpStream, StreamEvents } from '#flow/stream.ts'
+import type { HttpStream, SharedClientConnection, StreamEvents } from '#flow/stream.ts'
 import type { Endpoint } from '#flow/upstream.ts'
 import { ManualClock } from '#shared/clock.ts'
 import { createHttp2Pool, type Http2Pool } from './http2-pool.ts'
@@ -12,13 +12,14 @@ const SILENT: StreamEvents = { onHead() {}, onData() {}, onTrailers() {}, onRese
 const endpoint: Endpoint = { address: { host: '10.0.0.1', port: 80 }, weight: 1, identity: null, pod: 'a' }
 
 /** A connection whose streams are only counted. */
-class Counted implements HttpClientConnection {
+class Counted implements SharedClientConnection {
   onIdle = () => {}
   onCapacity = () => {}
   onLeaving = () => {}
   onGone = () => {}
   active = 0
   maxActive = 10
+  bulk = 0
   isLeaving = false
   isEnded = false
 
@@ -74,6 +75,7 @@ beforeEach(() => {
     },
     idleMs: 90_000,
     lifetimeMs: () => 3_600_000,
+    mostForBulk: 3,
     clock,
   })
   pool.use(endpoint)
@@ -198,6 +200,94 @@ describe('a further connection', () => {
 
     expect(waiting.fault).toBe('CONNECT_FAILED')
     expect(dials).toHaveLength(1)
+  })
+})
+
+/** The first connection, and a request on it whose body is long. */
+async function besideBulk(): Promise<Counted> {
+  ask()
+  await dialled()
+  const [first] = made
+  if (first === undefined) throw new Error('nothing was dialled')
+  first.bulk = 1
+  return first
+}
+
+describe('while long bodies pass on a connection', () => {
+  test('a request has a further one dialled and does not wait for it; the next ones go there', async () => {
+    await besideBulk()
+    expect(ask().at).toBe(0)
+    expect(dials).toHaveLength(2)
+    await dialled()
+
+    expect([ask().at, ask().at]).toEqual([1, 1])
+    expect(dials).toHaveLength(2)
+  })
+
+  test('as many are made as were allowed, and then the one with the fewest bodies is taken', async () => {
+    await besideBulk()
+    for (const bulk of [1, 2]) {
+      ask()
+      await dialled()
+      Object.assign(made.at(-1) ?? {}, { bulk })
+    }
+    Object.assign(made[0] ?? {}, { bulk: 3 })
+
+    expect([ask().at, ask().at]).toEqual([1, 1])
+    expect(dials).toHaveLength(3)
+  })
+
+  test('requests go back to the first when it carries none, and the further one ends after it was idle', async () => {
+    const first = await besideBulk()
+    ask()
+    await dialled()
+    ask()
+    first.bulk = 0
+    expect(ask().at).toBe(0)
+    made[1]?.close()
+    clock.advance(90_000)
+
+    expect([made[1]?.isEnded, first.isEnded]).toEqual([true, false])
+    expect(pool.stats()).toMatchObject({ connections: 1, opened: 2 })
+  })
+
+  test('a further one that cannot be had fails nobody, and is tried again after a second', async () => {
+    await besideBulk()
+    const beside = ask()
+    dials.at(-1)?.fail(new FlowError('CONNECT_TIMEOUT'))
+    await setImmediate()
+    expect(ask()).toMatchObject({ at: 0 })
+    expect(beside).toMatchObject({ at: 0 })
+    expect(dials).toHaveLength(2)
+    clock.advance(1000)
+    ask()
+
+    expect(dials).toHaveLength(3)
+  })
+
+  test('further ones are renewed like the first', async () => {
+    await besideBulk()
+    ask()
+    await dialled()
+    ask()
+    pool.renew()
+    const next = ask()
+    await dialled()
+
+    expect(next.at).toBe(2)
+    made[1]?.close()
+    expect(made[1]?.isEnded).toBe(true)
+  })
+
+  test('a request that finds no room elsewhere goes beside them rather than wait', async () => {
+    maxActive = 2
+    await besideBulk()
+    ask()
+    await dialled()
+    made[0]?.close()
+    for (let i = 0; i < 2; i++) ask()
+
+    expect(ask().at).toBe(0)
   })
 })
 

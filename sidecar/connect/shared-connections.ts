@@ -1,10 +1,10 @@
-// The HTTP/2 connections to one endpoint: one that all requests share, and further ones while it is nearly full. Invariants: at most
-// one dial is under way; a connection is in the list while it takes requests, and once out of it only ends what it carries.
+// The HTTP/2 connections to one endpoint: one that all requests share, and further ones while it is nearly full or long bodies pass on
+// it. Invariants: at most one dial is under way; a connection is in the list while it takes requests, and once out of it only ends what it carries.
 import type { Duplex } from 'node:stream'
 import { Deadlines } from '#flow/deadlines.ts'
 import { FlowError } from '#flow/error.ts'
 import type { AcquireDone } from '#flow/route.ts'
-import type { HttpClientConnection } from '#flow/stream.ts'
+import type { SharedClientConnection } from '#flow/stream.ts'
 import type { Endpoint } from '#flow/upstream.ts'
 import type { Clock } from '#shared/clock.ts'
 
@@ -12,6 +12,8 @@ import type { Clock } from '#shared/clock.ts'
 const NEVER = new AbortController().signal
 /** From this share of the streams that an endpoint allows on, a further connection is made ready. */
 const NEARLY_FULL = 0.8
+/** After a dial that failed no further one is tried for so long, as long as requests have a connection without it. */
+const SPARE_DIAL_MS = 1000
 
 export interface Dialled {
   readonly stream: Duplex
@@ -21,10 +23,12 @@ export interface Dialled {
 
 export interface SharedSettings {
   readonly connect: (endpoint: Endpoint, signal: AbortSignal, timeoutMs: number) => Promise<Dialled>
-  readonly open: (stream: Duplex) => HttpClientConnection
+  readonly open: (stream: Duplex) => SharedClientConnection
   readonly idleMs: number
   /** How long a connection takes requests, chosen anew for each; Infinity: for ever. */
   readonly lifetimeMs: () => number
+  /** Up to so many connections, requests get one on which no long body passes. Default 1: they share it with bodies. */
+  readonly mostForBulk?: number
   readonly clock: Clock
   readonly counts: SharedCounts
 }
@@ -37,7 +41,7 @@ export interface SharedCounts {
 }
 
 interface Shared {
-  readonly connection: HttpClientConnection
+  readonly connection: SharedClientConnection
   isUsed: boolean
   cancelAge: () => void
 }
@@ -50,6 +54,7 @@ export class SharedConnections {
   readonly #idle: Deadlines<Shared>
   readonly #waiters = new Set<{ readonly done: AcquireDone }>()
   #isDialling = false
+  #failedAt = Number.NEGATIVE_INFINITY
   #generation = 0
   #isRetired = false
 
@@ -62,8 +67,9 @@ export class SharedConnections {
   acquire(done: AcquireDone, timeoutMs: number): () => void {
     const shared = this.#pick()
     if (shared !== undefined) {
+      const isBeside = shared.connection.bulk > 0
       this.#hand(shared, done)
-      if (this.#isNearlyFull()) void this.#dial(timeoutMs)
+      if (this.#isNearlyFull() || (isBeside && this.#maySpare())) void this.#dial(timeoutMs)
       return () => {}
     }
     const waiter = { done }
@@ -88,15 +94,33 @@ export class SharedConnections {
     return this.#open.reduce((sum, { connection }) => sum + connection.active, 0)
   }
 
-  /** The oldest with room, so that further ones grow idle and end when they are not needed. */
+  /**
+   * The oldest with room, so that further ones grow idle and end when they are not needed; where long bodies pass on all, the one
+   * with the fewest.
+   */
   #pick(): Shared | undefined {
+    let best: Shared | undefined
+    let least = Number.POSITIVE_INFINITY
     for (let i = 0; i < this.#open.length; ) {
       const shared = this.#open[i] as Shared
-      if (shared.connection.capacity > 0) return shared
-      if (shared.connection.isLeaving) this.#leave(shared)
-      else i++
+      const { capacity, bulk, isLeaving } = shared.connection
+      if (isLeaving) {
+        this.#leave(shared)
+        continue
+      }
+      i++
+      if (capacity === 0 || bulk >= least) continue
+      if (bulk === 0) return shared
+      best = shared
+      least = bulk
     }
-    return undefined
+    return best
+  }
+
+  /** Whether a further connection may be made though there is room. */
+  #maySpare(): boolean {
+    const { mostForBulk = 1, clock } = this.#settings
+    return this.#open.length < mostForBulk && clock.now() - this.#failedAt >= SPARE_DIAL_MS
   }
 
   #isNearlyFull(): boolean {
@@ -128,7 +152,10 @@ export class SharedConnections {
     }
     this.#isDialling = false
     settings.counts.dialling--
-    if (shared === null) return this.#failWaiters(failure as FlowError)
+    if (shared === null) {
+      this.#failedAt = settings.clock.now()
+      return this.#failWaiters(failure as FlowError)
+    }
     if (shared.connection.capacity === 0) {
       this.#failWaiters(new FlowError('CONNECT_FAILED', { cause: new Error('a connection that takes no request') }))
     }

@@ -139,3 +139,9 @@ export interface HttpClientConnection {
   drain(): void
   destroy(): void
 }
+
+/** One that many requests share. */
+export interface SharedClientConnection extends HttpClientConnection {
+  /** Long bodies that pass at this moment, either way: they slow a request that is opened beside them. */
+  readonly bulk: number
+}

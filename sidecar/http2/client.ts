@@ -1,8 +1,9 @@
 // The opening side of an HTTP/2 connection: as many requests at a time as the server allows.
 import type { Duplex } from 'node:stream'
 import { readDirectly } from '#flow/direct-read.ts'
-import type { HttpClientConnection, HttpStream, StreamEvents } from '#flow/stream.ts'
+import type { HttpStream, SharedClientConnection, StreamEvents } from '#flow/stream.ts'
 import { type Clock, systemClock } from '#shared/clock.ts'
+import { Bulk } from './bulk.ts'
 import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
 import type { Http2Options } from './connection.ts'
 import { ConnectionFault, protocolError } from './faults.ts'
@@ -18,23 +19,25 @@ export function connectHttp2(
   stream: Duplex,
   options: Http2Options = {},
   clock: Clock = systemClock,
-): HttpClientConnection {
+): SharedClientConnection {
   return new ClientSession(stream, options, clock)
 }
 
-class ClientSession extends Session implements HttpClientConnection, ClientStreamOwner {
+class ClientSession extends Session implements SharedClientConnection, ClientStreamOwner {
   onIdle: () => void = () => {}
   onCapacity: () => void = () => {}
   onLeaving: () => void = () => {}
   onGone: () => void = () => {}
   /** Opened and not sent yet. */
   readonly #waiting = new Set<ClientStream>()
+  readonly #bulk: Bulk<Stream>
   #nextId = 1
   #isLeaving = false
   #wasFull = false
 
   constructor(stream: Duplex, options: Http2Options, clock: Clock) {
     super(stream, options, clock)
+    this.#bulk = new Bulk(clock)
     this.output.reserve(PREFACE.length).set(PREFACE, this.output.at)
     this.output.at += PREFACE.length
     this.begin(clientSettings(this.windowBytes))
@@ -61,6 +64,14 @@ class ClientSession extends Session implements HttpClientConnection, ClientStrea
 
   get isIdle(): boolean {
     return this.active === 0 && this.capacity > 0
+  }
+
+  get bulk(): number {
+    return this.#bulk.size
+  }
+
+  override onBulkStep(stream: Stream): void {
+    this.#bulk.onStep(stream)
   }
 
   open(events: StreamEvents): HttpStream {
@@ -193,6 +204,11 @@ class ClientSession extends Session implements HttpClientConnection, ClientStrea
     if (!this.#wasFull || this.capacity === 0) return
     this.#wasFull = false
     this.onCapacity()
+  }
+
+  protected override forget(stream: Stream): void {
+    this.#bulk.forget(stream)
+    super.forget(stream)
   }
 
   override giveUp(stream: Stream, error: number): void {

@@ -14,6 +14,8 @@ export interface Sender {
   /** Writes one frame of what waits, of at most `limit` bytes. */
   sendQueued(limit: number): void
   readonly queuedBytes: number
+  /** So much of its body has passed. */
+  carried(bytes: number): void
 }
 
 export class Scheduler {
@@ -46,6 +48,7 @@ export class Scheduler {
     sender.sendWindow -= to - from
     this.sendWindow -= to - from
     this.framesSent++
+    sender.carried(to - from)
   }
 
   /** It has bytes, and perhaps window: it takes part from now on. */

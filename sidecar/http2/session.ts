@@ -161,6 +161,8 @@ export abstract class Session extends Connection implements StreamOwner {
     this.onStreamGone()
   }
 
+  onBulkStep(_stream: Stream): void {}
+
   giveUp(stream: Stream, error: number): void {
     if (stream.id !== 0) this.resetStream(stream.id, error)
     this.forget(stream)

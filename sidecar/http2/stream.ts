@@ -3,6 +3,7 @@
 import { Unsendable } from '#flow/error.ts'
 import { NUMBER_OF_RESET } from '#flow/reset-code.ts'
 import type { Fields, HttpStream, ResetCode, StreamEvents } from '#flow/stream.ts'
+import { BULK_STEP_BYTES } from './bulk.ts'
 import { writeFields } from './field-block.ts'
 import { writeWindowUpdate } from './frames.ts'
 import type { HpackEncoder } from './hpack/encode.ts'
@@ -24,6 +25,8 @@ export interface StreamOwner {
   onStarved(stream: Stream, isStarved: boolean): void
   /** We give it up: the peer is told, and no event follows. */
   giveUp(stream: Stream, error: number): void
+  /** A further BULK_STEP_BYTES of its bodies have passed. */
+  onBulkStep(stream: Stream): void
 }
 
 const NOTHING = Buffer.alloc(0)
@@ -53,6 +56,8 @@ export abstract class Stream implements HttpStream, Sender {
   bornAt = 0
   protected readonly owner: StreamOwner
   readonly #queue = new SendQueue()
+  /** Of both bodies, since the last step. */
+  #stepBytes = 0
   /** Nothing of a body could be sent yet. */
   #isStarved = false
   #hasSentBody = false
@@ -189,8 +194,16 @@ export abstract class Stream implements HttpStream, Sender {
     if (this.#isHeld || this.isReceived || this.isOver) return
     if (this.unrefundedBytes * 2 < this.owner.windowBytes) return
     writeWindowUpdate(this.owner.output, this.id, this.unrefundedBytes)
+    this.carried(this.unrefundedBytes)
     this.receiveWindow += this.unrefundedBytes
     this.unrefundedBytes = 0
+  }
+
+  carried(bytes: number): void {
+    this.#stepBytes += bytes
+    if (this.#stepBytes < BULK_STEP_BYTES) return
+    this.#stepBytes = 0
+    this.owner.onBulkStep(this)
   }
 
   // ---- the end

@@ -17,7 +17,7 @@ import { connect } from 'node:net'
 import type { FaultCode } from '#flow/error.ts'
 import { Heard } from '#flow/heard.fixture.ts'
 import { listen } from '#flow/listen.fixture.ts'
-import type { Fields, HttpClientConnection, HttpServerConnection, HttpStream } from '#flow/stream.ts'
+import type { Fields, HttpServerConnection, HttpStream, SharedClientConnection } from '#flow/stream.ts'
 import type { Clock } from '#shared/clock.ts'
 import { connectHttp2 } from './client.ts'
 import type { Http2Options } from './connection.ts'
@@ -235,7 +235,7 @@ export async function startNodeServer(
 // ---- the codec's client
 
 export interface CodecClient extends AsyncDisposable {
-  readonly connection: HttpClientConnection
+  readonly connection: SharedClientConnection
   /** What the connection told, in order. */
   readonly told: string[]
   open(): Half

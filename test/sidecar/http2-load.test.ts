@@ -36,7 +36,8 @@ async function startWorld(): Promise<World> {
   const app = fork(join(import.meta.dirname, '../support/slow-app.ts'), { stdio: 'inherit', execArgv: [] })
   toClose.push({ [Symbol.asyncDispose]: () => end(app) })
   const [application] = (await once(app, 'message')) as [number]
-  const pair = await startPairProcesses({ application })
+  // All is on one connection between the sidecars, too.
+  const pair = await startPairProcesses({ application, peerConnections: 1 })
   toClose.push(pair)
   return {
     pair,

@@ -142,7 +142,7 @@ describe('one connection is fair', () => {
   test('while 64 MiB pass, requests beside them are answered one after another all the time', async () => {
     const sizeBytes = 64 * 1024 * 1024
     const app = await http2App(muchOf(sizeBytes).answer)
-    const pair = await pairFor({ application: app.port })
+    const pair = await pairFor({ application: app.port, peerConnections: 1 })
     const [bulk, client] = [await clientOf(pair), await clientOf(pair)]
     await client.request({ ':path': '/' })
     let received = 0

@@ -25,6 +25,7 @@ process.once('message', async (told: HalfDescription) => {
     endpoints: told.endpoints.map((each) => ({ ...each, identity: parseSpiffeId(each.identity) })),
     clock: systemClock,
     podAddresses: [],
+    peerConnections: told.peerConnections ?? 4,
   })
   // What the pair would keep for its tests is no part of a sidecar.
   setInterval(() => {

@@ -14,6 +14,7 @@ export interface HalfDescription {
   readonly identity: Readonly<Record<'id' | 'chain' | 'key' | 'roots' | 'expiresAt', string>>
   readonly application: number
   readonly workload: Partial<WorkloadConfig>
+  readonly peerConnections?: number
   readonly endpoints: readonly {
     readonly address: { readonly host: string; readonly port: number }
     readonly weight: number
@@ -36,9 +37,11 @@ export interface PairProcesses extends AsyncDisposable {
 export interface PairProcessesOptions {
   readonly application: number
   readonly workload?: Partial<WorkloadConfig>
+  readonly peerConnections?: number
 }
 
-export async function startPairProcesses({ application, workload }: PairProcessesOptions): Promise<PairProcesses> {
+export async function startPairProcesses(options: PairProcessesOptions): Promise<PairProcesses> {
+  const { application, workload, peerConnections = 4 } = options
   const authority = await createTestAuthority()
   const children: ChildProcess[] = []
   const start = async (description: Omit<HalfDescription, 'application' | 'identity'>, id: string) => {
@@ -51,7 +54,7 @@ export async function startPairProcesses({ application, workload }: PairProcesse
   const server = await start({ direction: 'inbound', workload: workload ?? {}, endpoints: [] }, SERVER_ID)
   const address = { host: '127.0.0.1', port: server.port }
   const endpoint = { address, weight: 1, identity: SERVER_ID, pod: 'catalog-0' }
-  const client = await start({ direction: 'outbound', workload: {}, endpoints: [endpoint] }, CLIENT_ID)
+  const client = await start({ direction: 'outbound', workload: {}, endpoints: [endpoint], peerConnections }, CLIENT_ID)
   return {
     client,
     server,

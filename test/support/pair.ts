@@ -54,6 +54,8 @@ export interface PairOptions {
   readonly serverClock?: Clock
   /** Of the client's pod: an endpoint there is itself. */
   readonly podAddresses?: readonly string[]
+  /** Of the client's sidecar, as WEFT_PEER_CONNECTIONS. */
+  readonly peerConnections?: number
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
@@ -77,6 +79,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     endpoints,
     clock: options.clock ?? systemClock,
     podAddresses: options.podAddresses ?? [],
+    peerConnections: options.peerConnections ?? 4,
   })
   return {
     client: client.sidecar,
@@ -122,6 +125,8 @@ export interface HalfOptions {
   readonly endpoints: readonly Endpoint[]
   readonly clock: Clock
   readonly podAddresses: readonly string[]
+  /** As WEFT_PEER_CONNECTIONS. */
+  readonly peerConnections?: number
 }
 
 export async function startHalf(options: HalfOptions) {
@@ -139,6 +144,7 @@ export async function startHalf(options: HalfOptions) {
     silenceMs: 20,
     detectTimeoutMs: 200,
     peerIdleMs: 30_000,
+    peerConnections: options.peerConnections ?? 4,
     applicationIdleMs: 4000,
     originalDestination: options.original,
     discovery: { known: () => known, find: async () => known },
