@@ -1,5 +1,4 @@
 // The way from the inbound path to the application of this pod: in the version that its caller spoke, or that its port declares.
-import type { Duplex } from 'node:stream'
 import type { UpstreamGroup } from '#flow/route.ts'
 import type { Endpoint } from '#flow/upstream.ts'
 import { type Address, formatAddress } from '#shared/address.ts'
@@ -18,13 +17,12 @@ export interface ApplicationParts {
   readonly applicationIdleMs: number
   /** What is declared of a port of ours. */
   readonly httpVersion: (port: number) => HttpVersion | undefined
-  readonly engine: (port: number) => HttpEngine | undefined
   readonly clock: Clock
 }
 
 export interface Applications {
-  /** For one caller: what one leaves on a connection, no other may find. */
-  of(address: Address, caller: SpiffeId | null): UpstreamGroup
+  /** For one caller: what one leaves on a connection, no other may find. Each engine has connections of its own. */
+  of(address: Address, caller: SpiffeId | null, engine?: HttpEngine): UpstreamGroup
 }
 
 /** Callers choose ports, so what they fill has an end; whoever still uses a dropped one gets its connections, but shares none. */
@@ -37,9 +35,9 @@ interface Application extends UpstreamGroup {
 export function createApplications(parts: ApplicationParts): Applications {
   const applications = new Map<string, Application>()
   return {
-    of(address, caller) {
-      const key = `${formatAddress(address)} ${caller ?? ''}`
-      const found = applications.get(key) ?? createApplication(address, parts)
+    of(address, caller, engine) {
+      const key = `${formatAddress(address)} ${caller ?? ''} ${engine ?? ''}`
+      const found = applications.get(key) ?? createApplication(address, engine, parts)
       // The one used last stands last.
       applications.delete(key)
       applications.set(key, found)
@@ -57,7 +55,7 @@ function dropOldest(applications: Map<string, Application>): void {
 }
 
 /** One endpoint, and nothing to balance or to eject. */
-function createApplication(address: Address, parts: ApplicationParts): Application {
+function createApplication(address: Address, engine: HttpEngine | undefined, parts: ApplicationParts): Application {
   const { clock, applicationIdleMs: idleMs } = parts
   const endpoint: Endpoint = { address, weight: 1, identity: null, pod: 'self' }
   const connect = async (to: Endpoint, signal: AbortSignal) => {
@@ -65,8 +63,8 @@ function createApplication(address: Address, parts: ApplicationParts): Applicati
     socket.on('error', () => {})
     return socket
   }
-  const isCompat = () => parts.engine(address.port) === 'compat'
-  const open = (stream: Duplex) => (isCompat() ? connectCompat(stream) : connectHttp1(stream))
+  const isCompat = engine === 'compat'
+  const open = isCompat ? connectCompat : connectHttp1
   const http1 = createHttp1Pool({ connect, open, idleMs, clock })
   const http2 = createHttp2Pool({
     connect: async (to, signal) => ({ stream: await connect(to, signal) }),
@@ -79,7 +77,7 @@ function createApplication(address: Address, parts: ApplicationParts): Applicati
   return {
     lease: () => ({ endpoint, done() {} }),
     acquire(to, wanted, done) {
-      const isHttp2 = !isCompat() && speaksHttp2(wanted, parts.httpVersion(address.port))
+      const isHttp2 = !isCompat && speaksHttp2(wanted, parts.httpVersion(address.port))
       return isHttp2 ? http2.acquire(to, done, 0) : http1.acquire(to, done)
     },
     close() {

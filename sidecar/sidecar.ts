@@ -7,7 +7,7 @@ import type { Route } from '#flow/route.ts'
 import type { Address } from '#shared/address.ts'
 import type { Clock } from '#shared/clock.ts'
 import { parseRange, type Range } from '#shared/contract/range.ts'
-import type { RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
+import type { HttpEngine, RequestPolicy, WorkloadConfig } from '#shared/decide/config.ts'
 import type { Log } from '#shared/log.ts'
 import type { Watch } from '#shared/watch.ts'
 import type { OriginalDestination } from './accept/destination.ts'
@@ -66,7 +66,6 @@ export function createSidecar(parts: SidecarParts) {
     dial,
     originate: createOriginator(parts),
     httpVersion: (port) => portOf(port)?.httpVersion,
-    engine,
     isSelf: ({ host }) => parts.podAddresses.includes(host),
     handToSelf: (stream, to, alpn) => inbound.acceptLocal(stream, to, alpn, parts.identity.current?.id ?? null),
   })
@@ -152,11 +151,21 @@ function applicationRoutes(
   usual: readonly Step[],
 ): InboundParts['resolveFor'] {
   const compat = [...usual, refuseCompat]
+  const policy = APPLICATION_POLICY
+  const decision = { kind: 'forward', backend: 'application', rule: null, policy } as const
   return (destination, peer) => {
-    const policy = APPLICATION_POLICY
-    const decision = { kind: 'forward', backend: 'application', rule: null, policy } as const
-    const steps = engine(destination.port) === 'compat' ? compat : usual
-    const route: Route = { decision, policy, steps, upstream: upstreams.application(destination, peer) }
-    return () => route
+    const routeBy = (by: HttpEngine | undefined): Route => {
+      const steps = by === 'compat' ? compat : usual
+      return { decision, policy, steps, upstream: upstreams.application(destination, peer, by) }
+    }
+    let by = engine(destination.port)
+    let route = routeBy(by)
+    // A peer's connection outlives changes of the engine: the next request on it goes by the one of its time.
+    return () => {
+      const now = engine(destination.port)
+      if (now !== by) route = routeBy(now)
+      by = now
+      return route
+    }
   }
 }

@@ -20,7 +20,6 @@ function start() {
     peerConnections: 4,
     applicationIdleMs: 4_000,
     httpVersion: () => undefined,
-    engine: () => undefined,
     clock,
     random: seededRandom(1),
   })

@@ -3,7 +3,7 @@ import { type FaultCode, FlowError } from '#flow/error.ts'
 import type { UpstreamGroup } from '#flow/route.ts'
 import type { Endpoint, EndpointSet } from '#flow/upstream.ts'
 import type { Address } from '#shared/address.ts'
-import type { BackendConfig } from '#shared/decide/config.ts'
+import type { BackendConfig, HttpEngine } from '#shared/decide/config.ts'
 import type { SpiffeId } from '#shared/identity/spiffe-id.ts'
 import { type ApplicationParts, createApplications } from './application.ts'
 import { createHealthTracker } from './balance/health.ts'
@@ -21,7 +21,7 @@ export interface Upstreams {
   createBackend(config: BackendConfig, endpoints: EndpointSet): Backend
   openBytes(backend: Backend, signal: AbortSignal): Promise<OpenedBytes>
   /** The application at an address of this pod, for one caller: what one leaves on a connection, no other may find. */
-  application(address: Address, caller: SpiffeId | null): UpstreamGroup
+  application(address: Address, caller: SpiffeId | null, engine?: HttpEngine): UpstreamGroup
   /** After a change of identity: what is opened from now on proves the new one. */
   renewIdentity(): void
   stats(): ReturnType<Peers['stats']> & {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compileDestination, decide } from '#shared/decide/decide.ts'
 import { compile, describeFaults, type Model } from './compile.ts'
-import { CATALOG, CATALOG_ADDRESS, load, pod, route, shop, world } from './shop.fixture.ts'
+import { CATALOG, CATALOG_ADDRESS, load, meshPolicy, pod, route, shop, world } from './shop.fixture.ts'
 
 const addresses = (model: Model, backend: string, family: 'ipv4' | 'ipv6' = 'ipv4') =>
   model.endpoints(backend, family).map(({ address }) => address)
@@ -209,18 +209,43 @@ spec: { command: [node] }
 })
 
 describe('the engine of a port', () => {
-  test('is Compat where a pod says so, for its sidecar and for whoever dials the service or the pod, and else nothing is said', () => {
-    const compat = `
+  const annotated = (value: string) => `
 apiVersion: weft.dev/v1alpha1
 kind: Workload
-metadata: { name: catalog, namespace: shop, annotations: { config.weft.dev/compat-ports: "8000-8090" } }
+metadata: { name: catalog, namespace: shop, annotations: { config.weft.dev/compat-ports: "${value}" } }
 spec: { command: [node] }
 `
-    const model = shop([compat])
+
+  test('is Compat where a pod says so, for its sidecar and for whoever dials the service or the pod, and else nothing is said', () => {
+    const model = shop([annotated('8000-8090')])
     expect(model.destination(CATALOG_ADDRESS, 'front')?.engine).toBe('compat')
     expect(model.destination('10.77.0.10:8080', 'front')?.engine).toBe('compat')
     expect(model.workload('catalog-0')?.ports[0]?.engine).toBe('compat')
     expect(JSON.stringify(shop([]).destination(CATALOG_ADDRESS, 'front'))).not.toContain('engine')
+  })
+
+  const ofMesh = meshPolicy('mesh', 'weft-system', 'compat: { ports: [{ port: 8080 }] }')
+  const range = meshPolicy('range', 'shop', 'compat: { ports: [{ port: 8000, endPort: 8079 }, { port: 8080 }] }')
+  const other = meshPolicy('other', 'shop', 'compat: { ports: [{ port: 8081, endPort: 9000 }] }')
+  const none = meshPolicy('none', 'shop', 'selector: { matchLabels: { app: catalog } }, compat: { ports: [] }')
+
+  test.each([
+    ['a MeshPolicy of the mesh', [ofMesh], 'compat'],
+    ['a range of one of the namespace', [range], 'compat'],
+    ['other ports in a more specific one', [ofMesh, other], undefined],
+    ['no ports in a more specific one', [ofMesh, range, none], undefined],
+    ['the annotation before any policy', [none, annotated('8080')], 'compat'],
+    ['an empty annotation before any policy', [ofMesh, annotated('')], undefined],
+  ])('follows %s', (_, texts, engine) => {
+    const model = shop(texts, [pod('catalog-0', 10)])
+    expect(model.destination(CATALOG_ADDRESS, 'front')?.engine).toBe(engine)
+    expect(model.destination('10.77.0.10:8080', 'front')?.engine).toBe(engine)
+    expect(model.workload('catalog-0')?.ports[0]?.engine).toBe(engine)
+  })
+
+  test('follows a policy where the annotation of a pod is none, as one that an API server has stored may be', () => {
+    const model = shop([ofMesh], [pod('catalog-0', 10, { annotations: { 'config.weft.dev/compat-ports': 'all' } })])
+    expect(model.workload('catalog-0')?.ports[0]?.engine).toBe('compat')
   })
 })
 

@@ -35,11 +35,11 @@ export interface Model {
 
 /** `documents` have passed loadDocuments() without a problem. */
 export function compile(documents: readonly Loaded[], world: World): Model {
-  const inventory = takeInventory(documents, world)
+  const meshPolicies = compileMeshPolicies(documents, world)
+  const inventory = takeInventory(documents, world, meshPolicies.of)
   const targets = new Set(documents.map(({ name }) => name))
   const policies = compileTrafficPolicies(documents, (target) => targets.has(target))
   const routes = compileRoutes(ofKind(documents, 'HTTPRoute'), inventory, policies)
-  const meshPolicies = compileMeshPolicies(documents, world)
   const endpointParts = { inventory, takesTls: (pod: Pod) => meshPolicies.of(pod.world).mtls !== 'Disabled' }
   const topology = createTopology(inventory)
   const { podCIDRs, serviceCIDRs } = world.mesh

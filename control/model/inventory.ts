@@ -8,13 +8,17 @@ import type { World, WorldPod } from '#shared/standalone/world.ts'
 import { compareText } from './status.ts'
 import { type NodePorts, nodePortsOf, type VirtualAddresses, virtualAddresses } from './virtual-addresses.ts'
 
-export interface Pod {
+/** What policies say of a pod's ports, where its annotations say nothing. */
+export interface PortDefaults {
+  readonly compatPorts: readonly PortSpan[]
+}
+
+export interface Pod extends PortDefaults {
   readonly world: WorldPod
   readonly ports: readonly PodPort[]
   /** The pod's sidecar does not see connections to these. */
   readonly skippedPorts: readonly PortSpan[]
   readonly opaquePorts: readonly PortSpan[]
-  readonly compatPorts: readonly PortSpan[]
 }
 
 export interface PodPort {
@@ -39,11 +43,15 @@ export interface Inventory {
   servicesOf(pod: Pod): readonly ServiceResource[]
 }
 
-export function takeInventory(documents: readonly Loaded[], world: World): Inventory {
+export function takeInventory(
+  documents: readonly Loaded[],
+  world: World,
+  defaultsOf: (pod: WorldPod) => PortDefaults,
+): Inventory {
   const services = new Map(ofKind(documents, 'Service').map((service) => [keyOf(service.metadata), service]))
   const workloads = new Map(ofKind(documents, 'Workload').map((workload) => [keyOf(workload.metadata), workload]))
   const all = world.pods
-    .map((pod) => toPod(pod, workloads.get(`${pod.namespace}/${pod.workload}`)))
+    .map((pod) => toPod(pod, workloads.get(`${pod.namespace}/${pod.workload}`), defaultsOf(pod)))
     .sort((a, b) => compareText(a.world.name, b.world.name))
   const selected = selectPods(services.values(), all)
   const selecting = new Map<Pod, ServiceResource[]>(all.map((pod) => [pod, []]))
@@ -66,15 +74,19 @@ export function takeInventory(documents: readonly Loaded[], world: World): Inven
 const keyOf = (metadata: { readonly namespace: string; readonly name: string }) =>
   `${metadata.namespace}/${metadata.name}`
 
-function toPod(world: WorldPod, workload: WorkloadResource | undefined): Pod {
+function toPod(world: WorldPod, workload: WorkloadResource | undefined, defaults: PortDefaults): Pod {
   const annotations = world.annotations ?? workload?.metadata.annotations
-  const ranges = (name: string) => parsePortRanges(annotations?.[`config.weft.dev/${name}`] ?? '') ?? []
+  // A value that is none counts as if it were not there; one that is empty says: no port.
+  const ranges = (name: string, fallback: readonly PortSpan[] = []) => {
+    const text = annotations?.[`config.weft.dev/${name}`]
+    return text === undefined ? fallback : (parsePortRanges(text) ?? fallback)
+  }
   return {
     world,
     ports: world.ports ?? workload?.spec.ports ?? [],
     skippedPorts: ranges('skip-inbound-ports'),
     opaquePorts: ranges('opaque-ports'),
-    compatPorts: ranges('compat-ports'),
+    compatPorts: ranges('compat-ports', defaults.compatPorts),
   }
 }
 

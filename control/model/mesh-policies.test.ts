@@ -75,6 +75,22 @@ test('two of the same reach conflict only in a field that both set; the first by
   ])
 })
 
+test('ports of the Compat engine are a field like others: the most specific list stands for itself, and a rival is told', () => {
+  const model = shop(
+    [
+      meshPolicy('mesh', 'weft-system', 'compat: { ports: [{ port: 1 }] }, accessLog: { enabled: true }'),
+      meshPolicy('b', 'shop', 'compat: { ports: [{ port: 2 }] }'),
+      meshPolicy('a', 'shop', 'compat: { ports: [{ port: 8080 }] }'),
+    ],
+    PODS,
+  )
+  expect(model.workload('catalog-0')).toMatchObject({ accessLog: true, ports: [{ port: 8080, engine: 'compat' }] })
+  expect(model.workloadObjects('catalog-0').map(({ name }) => name)).toEqual(['a', 'mesh'])
+  expect(describeFaults(model.statuses)).toEqual([
+    'MeshPolicy shop/b: Conflicted: spec.compat.ports is set by MeshPolicy shop/a, which is as specific and older or first by name; other fields are in force',
+  ])
+})
+
 test.each([
   ['', 'http://10.77.0.1:4317', 'grpc'],
   ['protocol: http', 'http://10.77.0.1:4318', 'http'],

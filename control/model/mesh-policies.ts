@@ -1,10 +1,11 @@
-// What holds for a pod: mTLS mode, tracing, access log. Per field the most specific MeshPolicy wins; among equals the older, then by name.
+// What holds for a pod: mTLS mode, tracing, access log, engine. Per field the most specific MeshPolicy wins; among equals the older, then by name.
 import { isIPv6 } from 'node:net'
 import type { MtlsMode, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
+import type { PortSpan } from '#shared/pod/annotation-values.ts'
 import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import { MESH_NAMESPACE, type MeshPolicyResource } from '#shared/resources/mesh-policy.ts'
 import type { World, WorldPod } from '#shared/standalone/world.ts'
-import { hasLabels } from './inventory.ts'
+import { hasLabels, type PortDefaults } from './inventory.ts'
 import { accepted, byAge, type Condition, describeRef, type ObjectStatus, refOf } from './status.ts'
 
 interface MeshSettings {
@@ -14,10 +15,16 @@ interface MeshSettings {
   readonly 'tracing.samplingPercent'?: number
   readonly 'tracing.propagators'?: WorkloadConfig['tracing']['propagators']
   readonly 'accessLog.enabled'?: boolean
+  readonly 'compat.ports'?: readonly PortRange[]
 }
 type Field = keyof MeshSettings
 
-export interface PodSettings extends Pick<WorkloadConfig, 'mtls' | 'tracing' | 'accessLog'> {
+interface PortRange {
+  readonly port: number
+  readonly endPort?: number | undefined
+}
+
+export interface PodSettings extends Pick<WorkloadConfig, 'mtls' | 'tracing' | 'accessLog'>, PortDefaults {
   /** The policies that set something. */
   readonly from: readonly ObjectRef[]
 }
@@ -77,6 +84,7 @@ function fieldsOf({ spec }: MeshPolicyResource): [Field, unknown][] {
     'tracing.samplingPercent': spec.tracing?.samplingPercent,
     'tracing.propagators': spec.tracing?.propagators,
     'accessLog.enabled': spec.accessLog?.enabled,
+    'compat.ports': spec.compat?.ports,
   }
   return (Object.entries(fields) as [Field, unknown][]).filter(([, value]) => value !== undefined)
 }
@@ -122,8 +130,13 @@ function choose(acting: readonly MeshPolicyResource[], world: World): PodSetting
     mtls: settings['mtls.mode'] ?? 'Strict',
     tracing: tracingOf(settings, world),
     accessLog: settings['accessLog.enabled'] ?? false,
+    compatPorts: spansOf(settings['compat.ports']),
     from: [...from].map(refOf),
   }
+}
+
+function spansOf(ranges: readonly PortRange[] = []): readonly PortSpan[] {
+  return ranges.map(({ port, endPort }) => ({ from: port, to: endPort ?? port }))
 }
 
 /** Without a word about it spans go to control, which keeps the last ones for `weft traces`. */

@@ -36,7 +36,7 @@ const ANNOTATIONS = {
   'compat-ports': everywhere(
     portRanges,
     '',
-    'HTTP on these ports is parsed by Node instead of by our strict codecs: see compat.md.',
+    'HTTP on these ports is parsed by Node instead of by our strict codecs, whatever a MeshPolicy says: see compat.md.',
   ),
   'skip-subnets': everywhere(subnets, '', 'To these addresses the application connects by itself.'),
   'proxy-cpu-request': cluster(cpu, '50m', 'CPU that the sidecar is sure to get.'),

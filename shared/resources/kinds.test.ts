@@ -57,6 +57,8 @@ const everythingRight: readonly (readonly [string, string, string?])[] = [
     'MeshPolicy',
     '{ selector: { matchLabels: { app: a } }, mtls: { mode: Permissive }, tracing: { endpoint: "http://[::1]:4318", protocol: http, samplingPercent: 0.1, propagators: [b3, tracecontext] }, accessLog: { enabled: true } }',
   ],
+  ['MeshPolicy', '{ compat: { ports: [{ port: 8080 }, { port: 1, endPort: 65535 }, { port: 80, endPort: 80 }] } }'],
+  ['MeshPolicy', '{ compat: { ports: [] } }'],
 ]
 test.each(everythingRight.map(([kind, spec, metadata = '']) => ({ kind, spec, metadata })))(
   '$kind $spec is taken',
@@ -331,11 +333,24 @@ test('a MeshPolicy', () => {
       '{ tracing: { samplingPercent: 101 } }',
       '{ tracing: { propagators: [w3c] } }',
       '{ accessLog: { enabled: "on" } }',
+      '{ compat: { port: 80 } }',
+      '{ compat: { ports: "8080" } }',
+      '{ compat: { ports: [8080] } }',
+      '{ compat: { ports: [{ port: 0, endPort: 65536 }] } }',
+      '{ compat: { ports: [{ port: 9000, endPort: 8999 }] } }',
+      '{ compat: { ports: [{ endPort: 8999 }] } }',
     ]),
   ).toMatchInlineSnapshot(`
     {
       "{ accessLog: { enabled: "on" } }": "spec.accessLog.enabled: found "on"; want true or false",
-      "{ mode: Strict }": "spec.mode: found an unknown field; want one of selector, mtls, tracing, accessLog",
+      "{ compat: { port: 80 } }": "spec.compat.port: found an unknown field; want "ports" (known here: ports)",
+      "{ compat: { ports: "8080" } }": "spec.compat.ports: found "8080"; want a list of at most 100 items, such as [{ port: 8080 }, { port: 9000, endPort: 9010 }]",
+      "{ compat: { ports: [8080] } }": "spec.compat.ports[0]: found 8080; want a map with the fields port, endPort",
+      "{ compat: { ports: [{ endPort: 8999 }] } }": "spec.compat.ports[0].port: found nothing; want a whole number, 1 to 65535",
+      "{ compat: { ports: [{ port: 0, endPort: 65536 }] } }": "spec.compat.ports[0].port: found 0; want a whole number, 1 to 65535
+    spec.compat.ports[0].endPort: found 65536; want a whole number, 1 to 65535",
+      "{ compat: { ports: [{ port: 9000, endPort: 8999 }] } }": "spec.compat.ports[0].endPort: found 8999, below 9000; want a port that is not below port",
+      "{ mode: Strict }": "spec.mode: found an unknown field; want one of selector, mtls, tracing, accessLog, compat",
       "{ mtls: { mode: strict } }": "spec.mtls.mode: found "strict"; want one of Strict, Permissive, Disabled",
       "{ selector: { app: a } }": "spec.selector.matchLabels: found nothing; want a map of text to text
     spec.selector.app: found an unknown field; want "matchLabels"",

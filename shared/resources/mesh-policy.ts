@@ -1,6 +1,19 @@
-// MeshPolicy: mTLS mode, tracing and access log of the mesh (in Weft's own namespace), of a namespace, or of the workloads that a selector picks.
+// MeshPolicy: mTLS mode, tracing, access log and engine of the mesh (in Weft's own namespace), of a namespace, or of the workloads that a
+// selector picks.
 import { z } from 'zod'
-import { celRules, fields, kind, labels, list, metadata, oneOf, subdomainName, yesOrNo } from './fields.ts'
+import {
+  celRules,
+  fields,
+  kind,
+  labels,
+  list,
+  metadata,
+  oneOf,
+  portNumber,
+  refuse,
+  subdomainName,
+  yesOrNo,
+} from './fields.ts'
 
 /** Weft's own, where a MeshPolicy holds for every namespace: on one machine always, in a cluster unless a setting says another. */
 export const MESH_NAMESPACE = 'weft-system'
@@ -36,6 +49,30 @@ function isHttpUrl(value: string): boolean {
   return HTTP_URL.test(value) && URL.canParse(value)
 }
 
+const NOT_BELOW = 'a port that is not below port'
+
+/** As in a NetworkPolicy of Kubernetes. */
+const portSpan = fields({
+  port: portNumber.describe('The port, or the first one of a range.'),
+  endPort: portNumber.optional().describe('The last port of the range. Default: port alone.'),
+})
+  .superRefine(({ port, endPort = port }, context) => {
+    if (endPort < port) refuse(context, ['endPort'], NOT_BELOW, `${endPort}, below ${port}`)
+  })
+  .meta({
+    description: 'A port or a range of ports.',
+    ...celRules({ rule: '!has(self.endPort) || self.endPort >= self.port', message: NOT_BELOW, fieldPath: '.endPort' }),
+  })
+const portSpans = list(portSpan, 0, 100, '[{ port: 8080 }, { port: 9000, endPort: 9010 }]')
+
+const compat = fields({
+  ports: portSpans
+    .optional()
+    .describe(
+      'Ports of these pods whose HTTP is parsed by Node; an empty list takes back what a less specific policy says. The annotation config.weft.dev/compat-ports of a pod comes first. Default: none.',
+    ),
+})
+
 const AT_LEAST_ONE = 'at least one label; leave selector out for the whole namespace'
 
 const spec = fields({
@@ -64,6 +101,9 @@ const spec = fields({
   })
     .optional()
     .describe('The access log of sidecars.'),
+  compat: compat
+    .optional()
+    .describe('Where the Compat engine (Node and http2-proxy) stands in for the strict codecs of sidecars.'),
 }).describe('What is asked for. A field that is left out keeps its default, or what a less specific policy says.')
 
 export const meshPolicySchema = kind({

@@ -32,6 +32,8 @@ export function createCompatServer(headTimeoutMs = HEAD_TIMEOUT_MS): CompatServe
   })
   // Node would drop further fields without a word; we count them.
   server.maxHeadersCount = 0
+  // Else Node ends our side as soon as the client has ended its own, and the answer is lost.
+  Object.assign(server, { httpAllowHalfOpen: true })
   const of = ({ socket }: IncomingMessage) => connections.get(socket)
   const take = (request: IncomingMessage, response: ServerResponse) => of(request)?.take(request, response)
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, take)
@@ -74,6 +76,7 @@ class CompatConnection implements HttpServerConnection, ServerStreamOwner {
   constructor(plain: PlainStream, options: HttpServerOptions) {
     this.#plain = plain
     this.#options = options
+    plain.on('end', () => this.#onEnd())
     plain.on('close', () => this.#onClose())
   }
 
@@ -200,6 +203,14 @@ class CompatConnection implements HttpServerConnection, ServerStreamOwner {
     if (response.writableFinished) return this.#close()
     this.#isClosing = true
     response.once('finish', () => this.#plain.destroySoon())
+  }
+
+  /** Ending one's half is how clients leave. Only one that has said that this is its last request may just have no more to say. */
+  #onEnd(): void {
+    const stream = this.#current
+    if (!(stream instanceof ServerStream) || this.#isClosing) return
+    const last = this.#waiting.at(-1)?.response ?? this.#response
+    if (!stream.isReceived || last?.shouldKeepAlive !== false) this.destroy()
   }
 
   /** Ends our side, and the connection once the peer has ended its own or the time to linger is over. */

@@ -73,14 +73,14 @@ export const FAULTS = {
     grpc: 3,
     retry: false,
     text: 'the Compat engine cannot forward a body of GET, HEAD or OPTIONS',
-    fix: 'Send no such body, or take the port out of config.weft.dev/compat-ports: our own codec forwards it.',
+    fix: 'Send no such body, or take the port out of config.weft.dev/compat-ports (or compat.ports of the MeshPolicy): our own codec forwards it.',
   },
   COMPAT_GRPC: {
     status: 501,
     grpc: 12,
     retry: false,
     text: 'the Compat engine asks applications by HTTP/1.1, which cannot carry gRPC',
-    fix: 'Take the port out of config.weft.dev/compat-ports.',
+    fix: 'Take the port out of config.weft.dev/compat-ports (or compat.ports of the MeshPolicy).',
   },
   AMBIGUOUS_PATH: {
     status: 400,

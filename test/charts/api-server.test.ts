@@ -74,6 +74,7 @@ test.each([
     `{targetRefs: [${SERVICE}], timeouts: {connect: 1h30m, idle: 0s}, loadBalancing: {algorithm: RoundRobin}}`,
   ],
   ['MeshPolicy', '{}'],
+  ['MeshPolicy', '{compat: {ports: [{port: 8080}, {port: 9000, endPort: 9000}]}}'],
   [
     'MeshPolicy',
     '{selector: {matchLabels: {app: web, example.com/team: ""}}, tracing: {endpoint: "http://[::1]:4318", samplingPercent: 0.1}}',
@@ -97,6 +98,8 @@ test('what is wrong is refused with the field and what would be right', () => {
         ['MeshPolicy', '{mtls: {mode: strict}, tracing: {samplingPercent: 101, propagators: [w3c]}}'],
         ['MeshPolicy', '{selector: {matchLabels: {-bad: "-x"}}, tracing: {endpoint: "http://user@10.0.0.1:4318"}}'],
         ['MeshPolicy', '{selector: {matchLabels: {}}}'],
+        ['MeshPolicy', '{compat: {ports: [{port: 0}, {port: 9000, endPort: 8999}]}}'],
+        ['MeshPolicy', '{compat: {ports: [8080]}}'],
       ] as const
     ).map(([kind, spec]) => [`${kind} ${spec}`, apply(kind, spec)]),
   )

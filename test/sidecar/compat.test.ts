@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
+import type { WorkloadConfig } from '#shared/decide/config.ts'
 import { block, FramePeer, frame } from '../../sidecar/http2/testing-frames.ts'
 import { workloadConfig } from '../support/discovery.ts'
 import { type Pair, portOf, startPair } from '../support/pair.ts'
@@ -140,6 +141,100 @@ test('a WebSocket works', async () => {
   expect(String(message)).toBe(`echo ${'a'.repeat(100_000)}`)
   client.close()
   await once(client, 'close')
+})
+
+/** Sends requests one after the other on one connection; `ask` resolves with the answer to each, whose body is 2 bytes. */
+async function keptOpen(port: number) {
+  const socket = connect(port, '127.0.0.1')
+  closers.push(() => socket.destroy())
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return {
+    async ask(text: string): Promise<string> {
+      let received = ''
+      socket.write(text, 'latin1')
+      while (!/\r\n\r\nok$|x-weft-reason: .*\r\n\r\n/s.test(received)) {
+        received += String((await once(socket, 'data'))[0])
+      }
+      return received
+    },
+  }
+}
+
+const TWO_HOSTS = 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n'
+const PLAIN = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const BODY_OF_GET = 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok'
+
+function setEngine(pair: Pair, engine: 'compat' | undefined): void {
+  const { engine: _, ...destination } = pair.destination.current
+  const workload = pair.workload.current as WorkloadConfig
+  const ports = workload.ports.map(({ engine: __, ...port }) => ({ ...port, ...(engine && { engine }) }))
+  pair.workload.set({ ...workload, ports })
+  pair.destination.set({ ...destination, ...(engine && { engine }) })
+}
+
+test('when the engine changes, connections that are open stay with the one they have, and new ones get the other', async () => {
+  const app = await bytesApp(() => OK)
+  const pair = await compatPair(app.port)
+  setEngine(pair, undefined)
+  const strict = await keptOpen(pair.port)
+  expect(await strict.ask(PLAIN)).toContain('200 OK')
+
+  setEngine(pair, 'compat')
+  const compat = await keptOpen(pair.port)
+  expect(await compat.ask(`${TWO_HOSTS}\r\n`)).toContain('200 OK')
+  expect(await strict.ask(PLAIN)).toContain('200 OK')
+  expect(await strict.ask(`${TWO_HOSTS}\r\n`)).toContain('x-weft-reason: BAD_REQUEST')
+
+  setEngine(pair, undefined)
+  expect(await exchange(pair.port, TWO_HOSTS + CLOSE)).toContain('x-weft-reason: BAD_REQUEST')
+  expect(await compat.ask(`${TWO_HOSTS}\r\n`)).toContain('200 OK')
+})
+
+test('what goes to the application follows the engine of now, also on the connection that sidecars share', async () => {
+  const app = await bytesApp(() => OK)
+  const pair = await compatPair(app.port)
+  setEngine(pair, undefined)
+  const client = await keptOpen(pair.port)
+  expect(await client.ask(BODY_OF_GET)).toContain('200 OK')
+
+  setEngine(pair, 'compat')
+  expect(await client.ask(PLAIN)).toContain('200 OK')
+  expect(await client.ask(BODY_OF_GET)).toContain('x-weft-reason: COMPAT_BODY')
+
+  setEngine(pair, undefined)
+  expect(await client.ask(BODY_OF_GET)).toContain('200 OK')
+  expect(pair.server.upstreams.stats().shared.opened + pair.client.upstreams.stats().shared.opened).toBe(1)
+})
+
+test('a request in flight ends as it began when the engine changes', async () => {
+  const held: ((answer: string) => void)[] = []
+  const asked = Promise.withResolvers<void>()
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      held.push((answer) => socket.write(answer))
+      asked.resolve()
+    })
+    closers.push(() => socket.destroy())
+  }).listen(0, '127.0.0.1')
+  closers.push(() => server.close())
+  await once(server, 'listening')
+  const pair = await compatPair(portOf(server))
+  const answer = exchange(pair.port, TWO_HOSTS + CLOSE)
+  await asked.promise
+  setEngine(pair, undefined)
+  held[0]?.(OK)
+  expect(await answer).toContain('200 OK')
+})
+
+test('a client that said that this is its last request may end its half and still gets the answer', async () => {
+  const app = await bytesApp(() => OK)
+  const pair = await compatPair(app.port)
+  const socket = connect({ port: pair.port, host: '127.0.0.1', allowHalfOpen: true })
+  closers.push(() => socket.destroy())
+  socket.end(`GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}`)
+  expect((await socket.toArray()).join('')).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nok$/s)
 })
 
 test('an idle connection to the application is used again, and one that it has closed costs nobody an answer', async () => {

@@ -78,7 +78,7 @@ const DEFINITIONS: readonly Definition[] = [
     plural: 'meshpolicies',
     shortNames: ['mp'],
     description:
-      'MeshPolicy sets mutual TLS, tracing and access log: in the namespace of Weft itself (weft-system) for the mesh, elsewhere for its namespace, and with a selector for some pods. The most specific one wins, field by field.',
+      'MeshPolicy sets mutual TLS, tracing, access log and ports of the Compat engine: in the namespace of Weft itself (weft-system) for the mesh, elsewhere for its namespace, and with a selector for some pods. The most specific one wins, field by field.',
     spec: meshPolicySchema.shape.spec,
     columns: [
       {
