@@ -74,9 +74,27 @@ test.each([
   request.stream.sendTrailers(['Late', 'x'])
 
   const received = await client.untilIncludes('Late: x\r\n\r\n')
-  const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`)
-  expect(received.slice(received.indexOf('\r\n\r\n') + 4)).toBe(`${chunks.join('')}0\r\nLate: x\r\n\r\n`)
+  // Where one chunk ends and the next begins is the codec's to choose.
+  expect(unchunked(received.slice(received.indexOf('\r\n\r\n') + 4))).toEqual({
+    body: pieces.join(''),
+    behind: 'Late: x\r\n\r\n',
+  })
 })
+
+/** A chunked body, and what follows its last chunk. */
+function unchunked(text: string): { readonly body: string; readonly behind: string } {
+  let body = ''
+  let at = 0
+  for (;;) {
+    const end = text.indexOf('\r\n', at)
+    const size = Number.parseInt(text.slice(at, end), 16)
+    if (size === 0) return { body, behind: text.slice(end + 2) }
+    body += text.slice(end + 2, end + 2 + size)
+    at = end + 2 + size
+    if (!(size > 0) || text.slice(at, at + 2) !== '\r\n') throw new Error(`no chunk at ${at}`)
+    at += 2
+  }
+}
 
 test('a large piece leaves though nothing follows it', async () => {
   await using server = await startCodecServer()
