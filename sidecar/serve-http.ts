@@ -15,7 +15,10 @@ import { acceptExchanges } from './relay/serve.ts'
 export interface HttpServing {
   /** Resolves when the connection is closed; never rejects. */
   serve(stream: Duplex, head: Buffer, context: ExchangeContext, options: ServeOptions): Promise<void>
-  /** The connections of now are closed after their next answer, so that their callers prove themselves anew. */
+  /**
+   * The connections of now end, so that their callers prove themselves anew: those of HTTP/2 at once, which loses nothing, those of HTTP/1.1
+   * with their next answer.
+   */
   renew(): void
   /**
    * From now on every connection, also one that comes later, is closed after its next answer. Idle ones stay: a caller that has
@@ -53,7 +56,7 @@ const FOR_PEERS: Partial<Http2ServerOptions> = {
 }
 
 export function createHttpServing(): HttpServing {
-  const open = new Set<HttpServerConnection>()
+  const open = new Map<HttpServerConnection, ServeOptions['protocol']>()
   let isLeaving = false
   let requests = 0
   const codecs = createCodecs()
@@ -68,27 +71,30 @@ export function createHttpServing(): HttpServing {
           resolve()
         }
         const connection = begin(stream, head, context, { ...options, codecs, onRequest, onClose })
-        open.add(connection)
+        open.set(connection, options.protocol)
         if (isLeaving) connection.closeAfterNext()
       }),
     renew() {
-      for (const connection of open) connection.closeAfterNext()
+      for (const [connection, protocol] of open) {
+        if (protocol === 'h2') connection.drain()
+        else connection.closeAfterNext()
+      }
     },
     closeAfterNext() {
       isLeaving = true
-      for (const connection of open) connection.closeAfterNext()
+      for (const connection of open.keys()) connection.closeAfterNext()
     },
     drain() {
       isLeaving = true
-      for (const connection of open) connection.drain()
+      for (const connection of open.keys()) connection.drain()
     },
     count() {
       let active = 0
-      for (const connection of open) active += connection.active
+      for (const connection of open.keys()) active += connection.active
       return { connections: open.size, active, requests }
     },
     destroy() {
-      for (const connection of open) connection.destroy()
+      for (const connection of open.keys()) connection.destroy()
     },
   }
 }

@@ -8,6 +8,7 @@ import { PREFACE } from '../../sidecar/http2/protocol.ts'
 import { FramePeer, frame, get, settings } from '../../sidecar/http2/testing-frames.ts'
 import type { MeshAlpn } from '../../sidecar/secure/mesh-alpn.ts'
 import { TRUST_DOMAIN } from '../support/discovery.ts'
+import { createTestAuthority } from '../support/svid.ts'
 import { applicationThat, closeAll, dialAs, heard, pairFor } from './attack.ts'
 
 afterEach(closeAll)
@@ -40,6 +41,14 @@ async function start(protocol: WorkloadPort['protocol'] = 'http') {
     answer: () => waiting.shift()?.(),
     expire: () => clock.advance(LEFT_MS),
     serving: () => pair.server.serving.inbound.count().connections,
+    /** A root that stood beside the one of all certificates is gone. */
+    async dropRoot() {
+      const { current } = pair.serverIdentity
+      if (current === undefined) throw new Error('no identity')
+      const { roots } = await createTestAuthority()
+      pair.serverIdentity.set({ ...current, roots: `${current.roots}\n${roots}` })
+      pair.serverIdentity.set(current)
+    },
   }
 }
 
@@ -64,20 +73,23 @@ describe('by HTTP/2', () => {
     expect(peer.frames.filter(({ streamId }) => streamId === 3)).toEqual([])
   })
 
-  test('an idle connection ends', async () => {
-    const server = await start()
-    const peer = new FramePeer(server.connect('weft/h2') as TLSSocket)
-    peer.send(PREFACE, settings(), frame(4, 1, 0), get(1))
-    await server.arrived(1)
-    server.answer()
-    await peer.frame(1, 1)
-    server.expire()
-    const ping = await peer.frame(6)
-    peer.send(frame(6, 1, 0, ping.payload))
+  test.each(['expire', 'dropRoot'] as const)(
+    'an idle connection ends, also when a root is gone (%s)',
+    async (change) => {
+      const server = await start()
+      const peer = new FramePeer(server.connect('weft/h2') as TLSSocket)
+      peer.send(PREFACE, settings(), frame(4, 1, 0), get(1))
+      await server.arrived(1)
+      server.answer()
+      await peer.frame(1, 1)
+      await server[change]()
+      const ping = await peer.frame(6)
+      peer.send(frame(6, 1, 0, ping.payload))
 
-    await peer.untilClosed()
-    expect(server.requests).toHaveLength(1)
-  })
+      await peer.untilClosed()
+      expect(server.requests).toHaveLength(1)
+    },
+  )
 })
 
 describe.each<MeshAlpn>(['weft/http1', 'weft/tcp'])('by HTTP/1.1 in %s', (alpn) => {
