@@ -35,7 +35,7 @@ const OUTCOMES: readonly Outcome[] = ['accepted', 'warned', 'denied', 'skipped',
 export function createControlMetrics(): ControlMetrics {
   const compilations = createHistogram(
     'weft_control_compile_duration_seconds',
-    'How long the whole mesh took to compile.',
+    'How long a change took to compile; the first is all there is.',
   )
   const reviews = createReviewMetrics('weft_control', OUTCOMES)
   const writes = createCounter<WriteOutcome>('weft_control_status_writes_total', 'Statuses written to objects.', {

@@ -1,18 +1,27 @@
-// From documents and the state of the world to what each sidecar is told. Pure: the same input gives the same model.
+// From documents and the state of the world to what each sidecar is told: the same facts give the same model, whatever they were before.
 import type { EndpointState, Family } from '#shared/contract/discovery.ts'
 import type { DestinationConfig, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
-import { type Loaded, ofKind } from '#shared/resources/load.ts'
-import type { Place, World } from '#shared/standalone/world.ts'
-import { destinationOf, podEngine, podProtocol, podVersionAt, portsOf, serviceTargeting } from './destinations.ts'
+import type { Loaded } from '#shared/resources/load.ts'
+import type { Place, World, WorldSlice } from '#shared/standalone/world.ts'
+import { destinationOf } from './destinations.ts'
 import { endpointsOf, serviceOfBackend } from './endpoints.ts'
-import { type Inventory, ownName, type Pod, takeInventory } from './inventory.ts'
+import { type Facts, factsOf } from './facts.ts'
+import { createInventory, type Inventory, type Pod } from './inventory.ts'
+import { judge } from './judge.ts'
+import { listed } from './listed.ts'
 import { compileMeshPolicies, type MeshPolicies } from './mesh-policies.ts'
-import { compileRoutes } from './routes.ts'
+import { compileRanges } from './ranges.ts'
+import { compileRoutes, type Routes } from './routes.ts'
 import { describeRef, type ObjectStatus } from './status.ts'
-import { createTopology } from './topology.ts'
-import { compileTrafficPolicies } from './traffic.ts'
+import { createTopology, type Topology } from './topology.ts'
+import { remembered } from './tracked.ts'
+import { compileTrafficPolicies, type TrafficPolicies } from './traffic.ts'
+import { workloadOf } from './workloads.ts'
 
+/** Of models that follow each other from one set of facts the older says what the newest says. */
 export interface Model {
+  /** The same for those. */
+  readonly origin: object
   readonly documents: readonly Loaded[]
   readonly world: World
   /** Ranges of pods and services: no address outside them is of the mesh. */
@@ -24,6 +33,8 @@ export interface Model {
   placeOf(backend: string, pod: string): Place
   /** Of a backend key in a DestinationConfig; ready pods, in the order of their names. `place`: that of the caller; absent: of no one. */
   endpoints(backend: string, family: Family, place?: Place): readonly EndpointState[]
+  /** Behind a service, "shop/catalog"; none where there are none at all. */
+  slicesOf(service: string): readonly WorldSlice[]
   /** null: no such pod, or it has no sidecar. */
   workload(pod: string): WorkloadConfig | null
   /** MeshPolicies that set something for a pod. */
@@ -35,62 +46,81 @@ export interface Model {
 
 /** `documents` have passed loadDocuments() without a problem. */
 export function compile(documents: readonly Loaded[], world: World): Model {
-  const meshPolicies = compileMeshPolicies(documents, world)
-  const inventory = takeInventory(documents, world, meshPolicies.of)
-  const targets = new Set(documents.map(({ name }) => name))
-  const policies = compileTrafficPolicies(documents, (target) => targets.has(target))
-  const routes = compileRoutes(ofKind(documents, 'HTTPRoute'), inventory, policies)
-  const endpointParts = { inventory, takesTls: (pod: Pod) => meshPolicies.of(pod.world).mtls !== 'Disabled' }
+  return createCompiler(factsOf(documents, world)).model({ documents: () => documents, world: () => world })
+}
+
+/** What was compiled is kept until a fact that it was compiled from changes. */
+export interface Compiler {
+  readonly facts: Facts
+  /** Of the facts as they are from now on. */
+  model(whole: Whole): Model
+}
+
+/** All that the facts were taken from, for who wants to list it. */
+export interface Whole {
+  documents(): readonly Loaded[]
+  world(): World
+}
+
+interface Parts {
+  readonly facts: Facts
+  readonly inventory: Inventory
+  readonly policies: TrafficPolicies
+  readonly routes: Routes
+  readonly meshPolicies: MeshPolicies
+  readonly topology: Topology
+  ranges(): readonly string[]
+  statuses(): readonly ObjectStatus[]
+}
+
+const REPORTED = ['HTTPRoute', 'TrafficPolicy', 'MeshPolicy']
+
+export function createCompiler(facts: Facts): Compiler {
+  const { documents } = facts
+  const meshPolicies = compileMeshPolicies({ documents, facts }, remembered)
+  const inventory = createInventory(facts, meshPolicies.of)
+  const policies = compileTrafficPolicies(documents, remembered)
+  const routes = compileRoutes({ documents, inventory, policies }, remembered)
   const topology = createTopology(inventory)
-  const { podCIDRs, serviceCIDRs } = world.mesh
+  const ranges = compileRanges(facts, remembered)
+  const statuses = listed(
+    () => [...REPORTED.flatMap((kind) => [...documents.by('kind', kind)]), ...facts.refused.by('all', '')],
+    (name) => [
+      ...[...routes.statusesOf(name), ...policies.statusesOf(name), ...meshPolicies.statusesOf(name)],
+      ...(facts.refused.get(name) ?? []),
+    ],
+  )
+  const parts = { facts, inventory, policies, routes, meshPolicies, topology, ranges, statuses }
+  return { facts, model: (whole) => modelOf(parts, whole) }
+}
+
+function modelOf(parts: Parts, { documents, world }: Whole): Model {
+  const { facts, inventory, meshPolicies, topology } = parts
+  const endpointParts = { inventory, takesTls: (pod: Pod) => meshPolicies.of(pod.world).mtls !== 'Disabled' }
   return {
-    documents,
-    world,
-    ranges: [...podCIDRs, ...serviceCIDRs],
-    pod: (name) => inventory.pods.get(name)?.world ?? null,
-    destination: (key, callerNamespace) => destinationOf({ inventory, routes, policies }, key, callerNamespace),
+    origin: facts,
+    get documents() {
+      return documents()
+    },
+    get world() {
+      return world()
+    },
+    get ranges() {
+      return parts.ranges()
+    },
+    pod: (name) => inventory.pod(name)?.world ?? null,
+    destination: (key, callerNamespace) => destinationOf(parts, key, callerNamespace),
     placeOf: (backend, pod) => topology.placeOf(serviceOfBackend(backend), pod),
     endpoints: (backend, family, place) => endpointsOf(endpointParts, backend, family, place),
+    slicesOf: (service) => inventory.slicesOf(service) ?? [],
     workload: (name) => workloadOf(inventory, meshPolicies, name),
     workloadObjects: (name) => {
-      const pod = inventory.pods.get(name)
+      const pod = inventory.pod(name)
       return pod === undefined ? [] : meshPolicies.of(pod.world).from
     },
-    statuses: [...routes.statuses, ...policies.statuses, ...meshPolicies.statuses],
-    judge: (document) => judge(document, documents, inventory),
+    statuses: parts.statuses(),
+    judge: (document) => judge(document, parts),
   }
-}
-
-/** The functions that compile do it, over the same inventory: what a Service or pod is does not follow from routes and policies. */
-function judge(document: Loaded, documents: readonly Loaded[], inventory: Inventory): readonly ObjectStatus[] {
-  const { resource, name } = document
-  const next = [...documents.filter((other) => other.name !== name), document]
-  const targets = new Set(next.map((other) => other.name))
-  const policies = compileTrafficPolicies(next, (target) => targets.has(target))
-  if (resource.kind === 'TrafficPolicy') return policies.statuses
-  if (resource.kind === 'MeshPolicy') return compileMeshPolicies(next, inventory.world).statuses
-  return resource.kind === 'HTTPRoute' ? compileRoutes([resource], inventory, policies).statuses : []
-}
-
-function workloadOf(inventory: Inventory, meshPolicies: MeshPolicies, name: string): WorkloadConfig | null {
-  const pod = inventory.pods.get(name)
-  if (pod === undefined || !pod.world.isMeshed) return null
-  const { namespace, serviceAccount, labels } = pod.world
-  const { mtls, tracing, accessLog } = meshPolicies.of(pod.world)
-  const ports = portsOf(inventory, pod).map((port) => ({
-    port,
-    protocol: podProtocol(inventory, pod, port),
-    ...podVersionAt(inventory, pod, port),
-    ...podEngine(pod, port),
-    service: serviceNameAt(inventory, pod, port),
-  }))
-  return { name: ownName(pod), namespace, serviceAccount, labels, mtls, ports, tracing, accessLog }
-}
-
-/** "shop/catalog", or null. */
-function serviceNameAt(inventory: Inventory, pod: Pod, port: number): string | null {
-  const metadata = serviceTargeting(inventory, pod, port)?.service.metadata
-  return metadata === undefined ? null : `${metadata.namespace}/${metadata.name}`
 }
 
 /** What is wrong, a line each: "HTTPRoute shop/catalog on Service shop/catalog: BackendNotFound: ...". */

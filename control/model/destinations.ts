@@ -26,12 +26,12 @@ export interface DestinationParts {
 
 /** null: not of this mesh. `key` is a formatted address; a text that is none is not of the mesh either. */
 export function destinationOf(parts: DestinationParts, key: string, callerNamespace: string): DestinationConfig | null {
-  const { virtual, byPodAddress, nodePorts } = parts.inventory
+  const { virtual, podAt } = parts.inventory
   const address = readAddress(key)
   if (address === undefined) return null
-  const service = virtual.at(key, callerNamespace) ?? nodePorts.at(address)
+  const service = virtual.at(address, callerNamespace) ?? virtual.atNode(address)
   if (service !== undefined) return serviceDestination(parts, service, callerNamespace)
-  const pod = byPodAddress.get(address.host)
+  const pod = podAt(address.host)
   return pod === undefined ? null : podDestination(parts, pod, address.port)
 }
 
@@ -74,14 +74,13 @@ function backendsIn(rules: readonly RouteRule[]): string[] {
 function backendConfig(parts: DestinationParts, key: string): BackendConfig {
   const [, namespace = '', name = '', port = ''] = /^(.+)\/(.+):(\d+)$/.exec(key) ?? []
   const policy = backendPolicy(parts.policies.on('Service', namespace, name))
-  const { services, localOnly } = parts.inventory
-  const ports = services.get(`${namespace}/${name}`)?.spec.ports
-  const declared = ports?.find((candidate) => candidate.port === Number(port))
-  const affinity = sessionAffinityOf(services.get(`${namespace}/${name}`))
+  const service = parts.inventory.service(`${namespace}/${name}`)
+  const declared = service?.spec.ports.find((candidate) => candidate.port === Number(port))
+  const affinity = sessionAffinityOf(service)
   return {
     key,
     service: { namespace, name, port: Number(port) },
-    ...(localOnly.has(`${namespace}/${name}`) && { isLocalOnly: true }),
+    ...(parts.inventory.isLocalOnly(`${namespace}/${name}`) && { isLocalOnly: true }),
     policy: { ...policy, ...affinity },
     ...versionAt(declared),
   }

@@ -41,9 +41,9 @@ export function endpointsOf(
   const [, namespace = '', name = '', port = ''] = match ?? []
   const view = { family, place }
   if (!name.endsWith('.pod')) return endpointsOfService(parts, `${namespace}/${name}`, Number(port), view)
-  const { pods } = parts.inventory
+  const { inventory } = parts
   const own = name.slice(0, -'.pod'.length)
-  const pod = pods.get(own) ?? pods.get(`${namespace}/${own}`)
+  const pod = inventory.pod(own) ?? inventory.pod(`${namespace}/${own}`)
   return pod === undefined || pod.world.namespace !== namespace ? [] : endpointsOfPod(parts, pod, Number(port), family)
 }
 
@@ -53,11 +53,11 @@ interface View {
 }
 
 function endpointsOfService(parts: EndpointParts, name: string, number: number, view: View): readonly EndpointState[] {
-  const service = parts.inventory.services.get(name)
+  const service = parts.inventory.service(name)
   const port = service?.spec.ports.find((candidate) => candidate.port === number)
   if (service === undefined || port === undefined) return []
-  const { slices } = parts.inventory.world
-  if (slices !== undefined) return endpointsOfSlices(parts, { service, port }, slices.get(name) ?? [], view)
+  const slices = parts.inventory.slicesOf(name)
+  if (slices !== undefined) return endpointsOfSlices(parts, { service, port }, slices, view)
   const pods = parts.inventory.podsOf(service)
   const usable = service.spec.publishNotReadyAddresses ? pods : servingPods(pods)
   return usable.flatMap((pod) => {
@@ -82,7 +82,7 @@ function endpointsOfSlices(
   const { namespace, name } = service.metadata
   const isAnyFit = service.spec.publishNotReadyAddresses
   const found = slices.flatMap((slice) => foundIn(parts, slice, { portName: port.name ?? '', family, isAnyFit }))
-  const usable = choose(found, place, parts.inventory.localOnly.has(`${namespace}/${name}`))
+  const usable = choose(found, place, parts.inventory.isLocalOnly(`${namespace}/${name}`))
   const states = usable.map((one) => stateOf(parts, one))
   // For a moment an endpoint may stand in two slices.
   return [...new Map(states.map((state) => [state.address, state])).values()]
@@ -101,7 +101,7 @@ function foundIn(parts: EndpointParts, slice: WorldSlice, { portName, family, is
   return slice.endpoints.flatMap((endpoint) => {
     const host = endpoint.addresses.map(canonicalHost).find((address) => isIPv6(address) === (family === 'ipv6'))
     // Of a pod that is gone, or not known yet, nobody can say who is at its address.
-    const isKnown = endpoint.pod === null || parts.inventory.pods.has(endpoint.pod)
+    const isKnown = endpoint.pod === null || parts.inventory.pod(endpoint.pod) !== undefined
     if (host === undefined || !isKnown) return []
     const who = podAt(parts.inventory, host, endpoint.pod)
     const podIsReady = who?.world.ready ?? true
@@ -113,10 +113,10 @@ function foundIn(parts: EndpointParts, slice: WorldSlice, { portName, family, is
 }
 
 /** Who has the address decides, not who is said to: anybody may write an EndpointSlice. A pod of the node's network has no address of its own. */
-function podAt({ byPodAddress, pods }: Inventory, host: string, said: string | null): Pod | undefined {
-  const pod = byPodAddress.get(host)
+function podAt(inventory: Inventory, host: string, said: string | null): Pod | undefined {
+  const pod = inventory.podAt(host)
   if (pod !== undefined || said === null) return pod
-  const named = pods.get(said)
+  const named = inventory.pod(said)
   return named?.world.addresses.length === 0 ? named : undefined
 }
 
@@ -147,6 +147,6 @@ function identityOf(parts: EndpointParts, pod: Pod, port: number): string {
   const { world } = pod
   const isSeen = world.isMeshed && !SIDECAR_PORTS.has(port) && !isWithin(port, pod.skippedPorts)
   if (!isSeen || !parts.takesTls(pod)) return ''
-  const { trustDomain } = parts.inventory.world.mesh
+  const { trustDomain } = parts.inventory.facts.options
   return formatSpiffeId({ trustDomain, namespace: world.namespace, serviceAccount: world.serviceAccount })
 }

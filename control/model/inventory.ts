@@ -1,12 +1,14 @@
-// Everything that compiling looks up by name, label or address: made once a model, then only read.
+// Everything that compiling looks up by name, label or address. What is looked up is noted (tracked.ts), so that what was compiled
+// from it is compiled anew when it changes.
 import { canonicalHost } from '#shared/address.ts'
 import { type PortSpan, parsePortRanges } from '#shared/pod/annotation-values.ts'
-import { type Loaded, ofKind } from '#shared/resources/load.ts'
 import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
 import type { WorkloadResource } from '#shared/resources/workload.ts'
-import type { World, WorldPod } from '#shared/standalone/world.ts'
+import type { WorldNode, WorldPod, WorldService, WorldSlice } from '#shared/standalone/world.ts'
+import { type Facts, labelKeys, resourceOf, resourcesOf } from './facts.ts'
 import { compareText } from './status.ts'
-import { type NodePorts, nodePortsOf, type VirtualAddresses, virtualAddresses } from './virtual-addresses.ts'
+import { remembered } from './tracked.ts'
+import { createVirtualAddresses, type VirtualAddresses } from './virtual-addresses.ts'
 
 /** What policies say of a pod's ports, where its annotations say nothing. */
 export interface PortDefaults {
@@ -27,52 +29,61 @@ export interface PodPort {
   readonly appProtocol?: string | undefined
 }
 
+/** Services, pods and nodes by name. */
 export interface Inventory {
-  readonly world: World
-  readonly services: ReadonlyMap<string, ServiceResource>
-  /** Services that have no virtual address, by name. */
-  readonly headless: ReadonlySet<string>
-  readonly pods: ReadonlyMap<string, Pod>
+  readonly facts: Facts
   readonly virtual: VirtualAddresses
-  readonly nodePorts: NodePorts
-  readonly byPodAddress: ReadonlyMap<string, Pod>
-  /** Names of services with internalTrafficPolicy: Local. */
-  readonly localOnly: ReadonlySet<string>
+  service(name: string): ServiceResource | undefined
+  /** A service that has no virtual address. */
+  isHeadless(service: string): boolean
+  /** One with internalTrafficPolicy: Local. */
+  isLocalOnly(service: string): boolean
+  /** undefined: endpoints follow from labels and readiness of pods. */
+  slicesOf(service: string): readonly WorldSlice[] | undefined
+  node(name: string): WorldNode | undefined
+  pod(name: string): Pod | undefined
+  podAt(host: string): Pod | undefined
   /** Pods that a service selects, in the order of their names. */
   podsOf(service: ServiceResource): readonly Pod[]
   servicesOf(pod: Pod): readonly ServiceResource[]
 }
 
-export function takeInventory(
-  documents: readonly Loaded[],
-  world: World,
-  defaultsOf: (pod: WorldPod) => PortDefaults,
-): Inventory {
-  const services = new Map(ofKind(documents, 'Service').map((service) => [keyOf(service.metadata), service]))
-  const workloads = new Map(ofKind(documents, 'Workload').map((workload) => [keyOf(workload.metadata), workload]))
-  const all = world.pods
-    .map((pod) => toPod(pod, workloads.get(`${pod.namespace}/${pod.workload}`), defaultsOf(pod)))
-    .sort((a, b) => compareText(a.world.name, b.world.name))
-  const selected = selectPods(services.values(), all)
-  const selecting = new Map<Pod, ServiceResource[]>(all.map((pod) => [pod, []]))
-  const ordered = [...selected].sort(([a], [b]) => compareText(keyOf(a.metadata), keyOf(b.metadata)))
-  for (const [service, pods] of ordered) for (const pod of pods) selecting.get(pod)?.push(service)
+export function createInventory(facts: Facts, defaultsOf: (pod: WorldPod) => PortDefaults): Inventory {
+  const service = (name: string) => resourceOf(facts.documents, `Service ${name}`, 'Service')
+  const entry = (name: string): WorldService | undefined => facts.services.get(name)
+  const pods = remembered((name) => findPod(facts, name, defaultsOf))
+  const pod = (name: string) => pods.get(name)
+  const selected = remembered((name) => selectPods(facts, service(name), pod))
+  const selecting = remembered((name) => selectServices(facts, pod(name)))
   return {
-    world,
-    services,
-    headless: new Set(world.services.filter(({ addresses }) => addresses.length === 0).map(keyOf)),
-    pods: new Map(all.map((pod) => [pod.world.name, pod])),
-    virtual: virtualAddresses(world, services),
-    nodePorts: nodePortsOf(world, services),
-    byPodAddress: podAddresses(all),
-    localOnly: new Set(world.services.filter(({ isLocalOnly }) => isLocalOnly).map(keyOf)),
-    podsOf: (service) => selected.get(service) ?? [],
-    servicesOf: (pod) => selecting.get(pod) ?? [],
+    facts,
+    virtual: createVirtualAddresses(facts, service),
+    service,
+    isHeadless: (name) => entry(name)?.addresses.length === 0,
+    isLocalOnly: (name) => entry(name)?.isLocalOnly === true,
+    slicesOf: (name) => (facts.options.hasSlices ? slicesOf(facts, name) : undefined),
+    node: (name) => facts.nodes.get(name),
+    pod,
+    podAt: (host) => podAt(facts, host, pod),
+    podsOf: ({ metadata }) => selected.get(keyOf(metadata)),
+    servicesOf: ({ world }) => selecting.get(world.name),
   }
 }
 
 const keyOf = (metadata: { readonly namespace: string; readonly name: string }) =>
   `${metadata.namespace}/${metadata.name}`
+
+function findPod(
+  { pods, documents }: Facts,
+  name: string,
+  defaultsOf: (pod: WorldPod) => PortDefaults,
+): Pod | undefined {
+  const world = pods.get(name)
+  if (world === undefined) return undefined
+  const isWhole = world.annotations !== undefined && world.ports !== undefined
+  const workload = `Workload ${world.namespace}/${world.workload}`
+  return toPod(world, isWhole ? undefined : resourceOf(documents, workload, 'Workload'), defaultsOf(world))
+}
 
 function toPod(world: WorldPod, workload: WorkloadResource | undefined, defaults: PortDefaults): Pod {
   const annotations = world.annotations ?? workload?.metadata.annotations
@@ -91,44 +102,36 @@ function toPod(world: WorldPod, workload: WorkloadResource | undefined, defaults
 }
 
 /** An address that an ending pod has given up may be another's already. */
-function podAddresses(pods: readonly Pod[]): Map<string, Pod> {
-  const [ending, living] = [
-    pods.filter(({ world }) => world.terminating),
-    pods.filter(({ world }) => !world.terminating),
-  ]
-  return new Map(
-    [...ending, ...living].flatMap((pod) => pod.world.addresses.map((host) => [canonicalHost(host), pod] as const)),
-  )
+function podAt({ pods }: Facts, host: string, find: Inventory['pod']): Pod | undefined {
+  const there = podsIn(pods.by('host', canonicalHost(host)), find)
+  return there.findLast(({ world }) => !world.terminating) ?? there.at(-1)
+}
+
+const podsIn = (names: Iterable<string>, find: Inventory['pod']): readonly Pod[] =>
+  [...names].sort(compareText).flatMap((name) => find(name) ?? [])
+
+function slicesOf({ slices }: Facts, service: string): readonly WorldSlice[] {
+  return [...slices.by('service', service)].sort(compareText).flatMap((name) => slices.get(name) ?? [])
 }
 
 /** Looks only at pods that have the rarest of the labels: a thousand services over a thousand pods are a million pairs. */
-function selectPods(services: Iterable<ServiceResource>, pods: readonly Pod[]): Map<ServiceResource, readonly Pod[]> {
-  const byLabel = new Map<string, Pod[]>()
-  for (const pod of pods) {
-    for (const [name, value] of Object.entries(pod.world.labels)) {
-      const key = labelKey(pod.world.namespace, name, value)
-      const list = byLabel.get(key)
-      if (list === undefined) byLabel.set(key, [pod])
-      else list.push(pod)
-    }
-  }
-  const selected = new Map<ServiceResource, readonly Pod[]>()
-  for (const service of services) {
-    const { selector } = service.spec
-    const near = Object.entries(selector).map(
-      ([name, value]) => byLabel.get(labelKey(service.metadata.namespace, name, value)) ?? [],
-    )
-    // Without a selector it selects none: somebody else says what stands behind it.
-    const fewest = near.reduce((best, list) => (list.length < best.length ? list : best), near[0] ?? [])
-    selected.set(
-      service,
-      fewest.filter((pod) => hasLabels(pod.world.labels, selector)),
-    )
-  }
-  return selected
+function selectPods({ pods }: Facts, service: ServiceResource | undefined, find: Inventory['pod']): readonly Pod[] {
+  // Without a selector it selects none: somebody else says what stands behind it.
+  const { namespace = '' } = service?.metadata ?? {}
+  const { selector = {} } = service?.spec ?? {}
+  const counted = labelKeys(namespace, selector).map((key) => ({ key, count: pods.countBy('label', key) }))
+  const [first, ...others] = counted
+  if (first === undefined) return []
+  const rarest = others.reduce((best, one) => (one.count < best.count ? one : best), first)
+  return podsIn(pods.by('label', rarest.key), find).filter(({ world }) => hasLabels(world.labels, selector))
 }
 
-const labelKey = (namespace: string, name: string, value: string) => `${namespace} ${name} ${value}`
+/** A service is found by one of the labels that it asks for. */
+function selectServices({ documents }: Facts, pod: Pod | undefined): readonly ServiceResource[] {
+  const { namespace = '', labels = {} } = pod?.world ?? {}
+  const names = labelKeys(namespace, labels).flatMap((key) => [...documents.by('anchor', key)])
+  return resourcesOf(documents, names, 'Service').filter(({ spec }) => hasLabels(labels, spec.selector))
+}
 
 export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)

@@ -2,11 +2,12 @@
 import { isIPv6 } from 'node:net'
 import type { MtlsMode, ObjectRef, WorkloadConfig } from '#shared/decide/config.ts'
 import type { PortSpan } from '#shared/pod/annotation-values.ts'
-import { type Loaded, ofKind } from '#shared/resources/load.ts'
-import { MESH_NAMESPACE, type MeshPolicyResource } from '#shared/resources/mesh-policy.ts'
-import type { World, WorldPod } from '#shared/standalone/world.ts'
+import type { MeshPolicyResource } from '#shared/resources/mesh-policy.ts'
+import type { WorldPod } from '#shared/standalone/world.ts'
+import { allOf, type Documents, type Facts, likenessOf, readLikeness } from './facts.ts'
 import { hasLabels, type PortDefaults } from './inventory.ts'
 import { accepted, byAge, type Condition, describeRef, type ObjectStatus, refOf } from './status.ts'
+import type { Remember } from './tracked.ts'
 
 interface MeshSettings {
   readonly 'mtls.mode'?: MtlsMode
@@ -30,8 +31,9 @@ export interface PodSettings extends Pick<WorkloadConfig, 'mtls' | 'tracing' | '
 }
 
 export interface MeshPolicies {
-  of(pod: WorldPod): PodSettings
-  readonly statuses: readonly ObjectStatus[]
+  of(pod: Pick<WorldPod, 'namespace' | 'labels'>): PodSettings
+  /** Of one policy, "MeshPolicy shop/open"; of what is none nothing. */
+  statusesOf(policy: string): readonly ObjectStatus[]
 }
 
 /** 0: the mesh, 1: a namespace, 2: workloads of the mesh, 3: workloads of a namespace. */
@@ -42,38 +44,49 @@ const specificityIn =
   ({ metadata, spec }) =>
     (spec.selector === undefined ? 0 : 2) + (metadata.namespace === own ? 0 : 1)
 
-function actsOn({ metadata, spec }: MeshPolicyResource, pod: WorldPod, own: string): boolean {
+function actsOn(
+  { metadata, spec }: MeshPolicyResource,
+  pod: Pick<WorldPod, 'namespace' | 'labels'>,
+  own: string,
+): boolean {
   if (metadata.namespace !== own && metadata.namespace !== pod.namespace) return false
   return spec.selector === undefined || hasLabels(pod.labels, spec.selector.matchLabels)
 }
 
-export function compileMeshPolicies(documents: readonly Loaded[], world: World): MeshPolicies {
-  const own = world.mesh.systemNamespace ?? MESH_NAMESPACE
+export interface MeshPolicyParts {
+  readonly documents: Documents
+  readonly facts: Facts
+}
+
+/** How a policy of these lost, a sentence for each field. */
+type Lost = ReadonlyMap<MeshPolicyResource, readonly string[]>
+
+export function compileMeshPolicies({ documents, facts }: MeshPolicyParts, remember: Remember): MeshPolicies {
+  const own = facts.options.systemNamespace
   const specificityOf = specificityIn(own)
-  const ordered = ofKind(documents, 'MeshPolicy').toSorted((a, b) => specificityOf(b) - specificityOf(a) || byAge(a, b))
-  const lost = new Map<MeshPolicyResource, string>()
-  const chosen = new Map<string, PodSettings>()
+  const ordered = remember(() =>
+    allOf(documents, 'MeshPolicy').toSorted((a, b) => specificityOf(b) - specificityOf(a) || byAge(a, b)),
+  )
   // Pods are many and differ little: what holds for them follows from which policies act, not from the pod.
-  const bySet = new Map<string, PodSettings>()
-  for (const pod of world.pods) {
-    const acting = ordered.filter((policy) => actsOn(policy, pod, own))
-    const key = acting.map((policy) => ordered.indexOf(policy)).join()
-    let settings = bySet.get(key)
-    if (settings === undefined) {
-      for (const [loser, message] of conflictsAmong(acting, specificityOf)) lost.set(loser, message)
-      settings = choose(acting, world)
-      bySet.set(key, settings)
-    }
-    chosen.set(pod.name, settings)
-  }
+  const alike = remember((likeness): { readonly settings: PodSettings; readonly lost: Lost } => {
+    const pod = readLikeness(likeness)
+    const acting = ordered.get('').filter((policy) => actsOn(policy, pod, own))
+    return { settings: choose(acting, facts), lost: conflictsAmong(acting, specificityOf) }
+  })
+  const told = remember(() => {
+    const policies = ordered.get('')
+    const lost = policies.length < 2 ? [] : facts.pods.keys('likeness').map((likeness) => alike.get(likeness).lost)
+    return new Map(policies.map((policy) => [describeRef(refOf(policy)), statusOf(policy, lost)]))
+  })
   return {
-    of: (pod) => chosen.get(pod.name) ?? choose([], world),
-    statuses: ordered.map((policy) => ({
-      object: refOf(policy),
-      ancestor: '',
-      conditions: [conditionOf(lost.get(policy))],
-    })),
+    of: (pod) => alike.get(likenessOf(pod)).settings,
+    statusesOf: (policy) => told.get('').get(policy) ?? [],
   }
+}
+
+function statusOf(policy: MeshPolicyResource, lost: readonly Lost[]): readonly ObjectStatus[] {
+  const fields = new Set(lost.flatMap((one) => one.get(policy) ?? []))
+  return [{ object: refOf(policy), ancestor: '', conditions: [conditionOf([...fields].sort())] }]
 }
 
 function fieldsOf({ spec }: MeshPolicyResource): [Field, unknown][] {
@@ -90,11 +103,8 @@ function fieldsOf({ spec }: MeshPolicyResource): [Field, unknown][] {
 }
 
 /** `acting` has the winner of a field first. Only a rival of the same specificity is a conflict: the rest is how it is meant. */
-function conflictsAmong(
-  acting: readonly MeshPolicyResource[],
-  specificityOf: Specificity,
-): Map<MeshPolicyResource, string> {
-  const conflicts = new Map<MeshPolicyResource, string>()
+function conflictsAmong(acting: readonly MeshPolicyResource[], specificityOf: Specificity): Lost {
+  const conflicts = new Map<MeshPolicyResource, readonly string[]>()
   const winners = new Map<Field, MeshPolicyResource>()
   for (const policy of acting) {
     const lost: string[] = []
@@ -104,18 +114,18 @@ function conflictsAmong(
       else if (specificityOf(winner) === specificityOf(policy))
         lost.push(`spec.${field} is set by ${describeRef(refOf(winner))}`)
     }
-    if (lost.length > 0) conflicts.set(policy, lost.join('; '))
+    if (lost.length > 0) conflicts.set(policy, lost)
   }
   return conflicts
 }
 
-function conditionOf(lost: string | undefined): Condition {
-  if (lost === undefined) return accepted
-  const message = `${lost}, which is as specific and older or first by name; other fields are in force`
+function conditionOf(lost: readonly string[]): Condition {
+  if (lost.length === 0) return accepted
+  const message = `${lost.join('; ')}, which is as specific and older or first by name; other fields are in force`
   return { type: 'Accepted', status: false, reason: 'Conflicted', message }
 }
 
-function choose(acting: readonly MeshPolicyResource[], world: World): PodSettings {
+function choose(acting: readonly MeshPolicyResource[], facts: Facts): PodSettings {
   const found = new Map<Field, unknown>()
   const from = new Set<MeshPolicyResource>()
   for (const policy of acting) {
@@ -128,7 +138,7 @@ function choose(acting: readonly MeshPolicyResource[], world: World): PodSetting
   const settings: MeshSettings = Object.fromEntries(found)
   return {
     mtls: settings['mtls.mode'] ?? 'Strict',
-    tracing: tracingOf(settings, world),
+    tracing: tracingOf(settings, facts),
     accessLog: settings['accessLog.enabled'] ?? false,
     compatPorts: spansOf(settings['compat.ports']),
     from: [...from].map(refOf),
@@ -140,20 +150,20 @@ function spansOf(ranges: readonly PortRange[] = []): readonly PortSpan[] {
 }
 
 /** Without a word about it spans go to control, which keeps the last ones for `weft traces`. */
-function tracingOf(settings: MeshSettings, world: World): WorkloadConfig['tracing'] {
+function tracingOf(settings: MeshSettings, facts: Facts): WorkloadConfig['tracing'] {
   const endpoint = settings['tracing.endpoint']
   const isHttpPort = endpoint !== undefined && URL.parse(endpoint)?.port === '4318'
   const protocol = settings['tracing.protocol'] ?? (isHttpPort ? 'http' : 'grpc')
   return {
-    endpoint: endpoint ?? receiverOf(world, protocol),
+    endpoint: endpoint ?? receiverOf(facts, protocol),
     protocol,
     samplingPercent: settings['tracing.samplingPercent'] ?? 5,
     propagators: settings['tracing.propagators'] ?? ['tracecontext', 'baggage'],
   }
 }
 
-function receiverOf(world: World, protocol: 'grpc' | 'http'): string | null {
-  const gateway = world.mesh.gateways[0]
+function receiverOf(facts: Facts, protocol: 'grpc' | 'http'): string | null {
+  const gateway = facts.gateways()[0]
   if (gateway === undefined) return null
   return `http://${isIPv6(gateway) ? `[${gateway}]` : gateway}:${protocol === 'grpc' ? 4317 : 4318}`
 }

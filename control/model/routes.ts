@@ -4,15 +4,21 @@ import { orderRules, type RankedRoute } from '#shared/decide/precedence.ts'
 import type { HttpMatch } from '#shared/resources/http-match.ts'
 import type { HttpRouteResource, HttpRouteRule } from '#shared/resources/http-route.ts'
 import type { ServiceResource } from '#shared/resources/service.ts'
-import type { World } from '#shared/standalone/world.ts'
+import { ancestorOf, type Documents, resourceOf, resourcesOf } from './facts.ts'
 import type { Inventory } from './inventory.ts'
-import { countRoutes } from './route-limit.ts'
+import { beyondLimit, tooMany } from './route-limit.ts'
+import {
+  type BackendRef,
+  backendMistake,
+  findParent,
+  type Parent,
+  type ParentRef,
+  resolveCondition,
+} from './route-references.ts'
 import { limitOf, type Merged, requestPolicy } from './settings.ts'
-import { accepted, type Condition, createdAt, describeRef, type ObjectStatus, refOf } from './status.ts'
+import { createdAt, describeRef, type ObjectStatus, refOf } from './status.ts'
+import type { Remember } from './tracked.ts'
 import { layer, type TrafficPolicies } from './traffic.ts'
-
-type ParentRef = HttpRouteResource['spec']['parentRefs'][number]
-type BackendRef = HttpRouteRule['backendRefs'][number]
 
 export interface Routes {
   /**
@@ -20,7 +26,8 @@ export interface Routes {
    * those of the Service's owner: they are not mixed.
    */
   rulesFor(service: ServiceResource, port: number, callerNamespace: string): readonly RouteRule[]
-  readonly statuses: readonly ObjectStatus[]
+  /** Of one route, "HTTPRoute shop/catalog": a status for each parent; of what is none nothing. */
+  statusesOf(route: string): readonly ObjectStatus[]
 }
 
 interface Attached {
@@ -30,37 +37,71 @@ interface Attached {
   readonly ranked: RankedRoute
 }
 
-export function compileRoutes(
-  routes: readonly HttpRouteResource[],
-  inventory: Inventory,
-  policies: TrafficPolicies,
-): Routes {
-  const attached = new Map<string, Attached[]>()
-  const statuses: ObjectStatus[] = []
-  const isOneTooMany = countRoutes(routes)
-  for (const route of routes) {
-    for (const parent of route.spec.parentRefs) {
-      const found = isOneTooMany(route, parent) ?? findParent(route, parent, inventory)
-      const conditions = [found.condition, resolveCondition(route, parent, inventory)]
-      statuses.push({ object: refOf(route), ancestor: found.ancestor, conditions })
-      if (found.service === undefined) continue
-      const ranked = rankRoute(route, parent, found.service, inventory, policies)
-      const list = attached.get(found.ancestor) ?? []
-      list.push({ namespace: route.metadata.namespace, port: found.port, ranked })
-      attached.set(found.ancestor, list)
-    }
+export interface RouteParts {
+  readonly documents: Documents
+  readonly inventory: Inventory
+  readonly policies: TrafficPolicies
+}
+
+export function compileRoutes(parts: RouteParts, remember: Remember): Routes {
+  const { documents, inventory } = parts
+  const on = (ancestor: string) => resourcesOf(documents, documents.by('parent', ancestor), 'HTTPRoute')
+  /** By namespace of the routes and Service: "shop Service shop/catalog". */
+  const beyond = remember((key) => {
+    const [namespace, ancestor] = splitOnce(key)
+    return beyondLimit(on(ancestor).filter(({ metadata }) => metadata.namespace === namespace))
+  })
+  const parentOf = (route: HttpRouteResource, ref: ParentRef): Parent => {
+    const { namespace } = route.metadata
+    const ancestor = ancestorOf(route, ref)
+    if (!beyond.get(`${namespace} ${ancestor}`).has(describeRef(refOf(route)))) return findParent(route, ref, inventory)
+    return { ancestor, service: undefined, port: null, condition: tooMany(namespace, ancestor) }
   }
+  const attached = remember((ancestor) =>
+    on(ancestor).flatMap((route) => attach(route, ancestor, { ...parts, parentOf })),
+  )
+  const told = remember((name) => {
+    const route = resourceOf(documents, name, 'HTTPRoute')
+    return route === undefined ? [] : route.spec.parentRefs.map((ref) => tell(route, ref, { ...parts, parentOf }))
+  })
   return {
-    rulesFor(service, port, callerNamespace) {
-      const all = (attached.get(describeRef(refOf(service))) ?? []).filter(
-        (one) => one.port === null || one.port === port,
-      )
-      const consumer = all.filter((one) => one.namespace === callerNamespace)
-      const chosen = consumer.length > 0 ? consumer : all.filter((one) => one.namespace === service.metadata.namespace)
-      return orderRules(oncePerRoute(chosen.map(({ ranked }) => ranked)))
-    },
-    statuses,
+    rulesFor: (service, port, callerNamespace) =>
+      chooseRules(attached.get(describeRef(refOf(service))), { service, port, callerNamespace }),
+    statusesOf: (route) => told.get(route),
   }
+}
+
+const splitOnce = (key: string): [string, string] => [key.slice(0, key.indexOf(' ')), key.slice(key.indexOf(' ') + 1)]
+
+interface AttachParts extends RouteParts {
+  parentOf(route: HttpRouteResource, ref: ParentRef): Parent
+}
+
+function attach(route: HttpRouteResource, ancestor: string, parts: AttachParts): readonly Attached[] {
+  const here = route.spec.parentRefs.filter((ref) => ancestorOf(route, ref) === ancestor)
+  return here.flatMap((ref) => {
+    const { service, port } = parts.parentOf(route, ref)
+    if (service === undefined) return []
+    return [{ namespace: route.metadata.namespace, port, ranked: rankRoute(route, ref, service, parts) }]
+  })
+}
+
+function tell(route: HttpRouteResource, ref: ParentRef, { inventory, parentOf }: AttachParts): ObjectStatus {
+  const { ancestor, condition } = parentOf(route, ref)
+  return { object: refOf(route), ancestor, conditions: [condition, resolveCondition(route, ref, inventory)] }
+}
+
+interface Asked {
+  readonly service: ServiceResource
+  readonly port: number
+  readonly callerNamespace: string
+}
+
+function chooseRules(attached: readonly Attached[], { service, port, callerNamespace }: Asked): readonly RouteRule[] {
+  const all = attached.filter((one) => one.port === null || one.port === port)
+  const consumer = all.filter((one) => one.namespace === callerNamespace)
+  const chosen = consumer.length > 0 ? consumer : all.filter((one) => one.namespace === service.metadata.namespace)
+  return orderRules(oncePerRoute(chosen.map(({ ranked }) => ranked)))
 }
 
 /** A route that names one Service twice (by port and without) has its rules once. */
@@ -68,115 +109,11 @@ function oncePerRoute(routes: readonly RankedRoute[]): readonly RankedRoute[] {
   return [...new Map(routes.map((ranked) => [describeRef(ranked.route), ranked])).values()]
 }
 
-interface Parent {
-  readonly ancestor: string
-  readonly service: ServiceResource | undefined
-  readonly port: number | null
-  readonly condition: Condition
-}
-
-function findParent(route: HttpRouteResource, parent: ParentRef, inventory: Inventory): Parent {
-  const namespace = parent.namespace ?? route.metadata.namespace
-  const ancestor = describeRef({ kind: 'Service', namespace, name: parent.name })
-  const service = inventory.services.get(`${namespace}/${parent.name}`)
-  const none = (message: string): Parent => {
-    const condition: Condition = { type: 'Accepted', status: false, reason: 'NoMatchingParent', message }
-    return { ancestor, service: undefined, port: null, condition }
-  }
-  if (service === undefined) return none(`there is no ${ancestor}`)
-  if (inventory.headless.has(`${namespace}/${parent.name}`))
-    return none(`${ancestor} is headless: calls go to addresses of its pods, which meet no routes`)
-  const isAnyPort = parent.port === undefined && parent.sectionName === undefined
-  if (isAnyPort) return { ancestor, service, port: null, condition: accepted }
-  const port = service.spec.ports.find(
-    (candidate) =>
-      (parent.port === undefined || candidate.port === parent.port) &&
-      (parent.sectionName === undefined || candidate.name === parent.sectionName),
-  )
-  if (port !== undefined) return { ancestor, service, port: port.port, condition: accepted }
-  const ports = service.spec.ports.map(({ port: number, name }) =>
-    name === undefined ? `${number}` : `${number} (${name})`,
-  )
-  return none(`${ancestor} has no port ${parent.port ?? parent.sectionName}; it has ${ports.join(', ')}`)
-}
-
-/** Undefined when the reference is good. */
-function backendMistake(
-  route: HttpRouteResource,
-  parent: ParentRef,
-  ref: BackendRef,
-  inventory: Inventory,
-): Condition | undefined {
-  const home = route.metadata.namespace
-  const namespace = ref.namespace ?? home
-  const name = describeRef({ kind: 'Service', namespace, name: ref.name })
-  const bad = (reason: 'RefNotPermitted' | 'BackendNotFound', message: string): Condition => ({
-    type: 'ResolvedRefs',
-    status: false,
-    reason,
-    message,
-  })
-  // The addressed Service itself takes nothing from anyone: the request was on its way there.
-  const isParent = namespace === (parent.namespace ?? home) && ref.name === parent.name
-  if (namespace !== home && !isParent && !isGranted(inventory.world, home, { namespace, name: ref.name })) {
-    return bad(
-      'RefNotPermitted',
-      `${name} is in another namespace, ${whatWouldPermit(inventory.world, home, namespace)}`,
-    )
-  }
-  const service = inventory.services.get(`${namespace}/${ref.name}`)
-  if (service === undefined) return bad('BackendNotFound', `there is no ${name}`)
-  if (service.spec.ports.some(({ port }) => port === ref.port)) return undefined
-  return bad(
-    'BackendNotFound',
-    `${name} has no port ${ref.port}; it has ${service.spec.ports.map(({ port }) => port).join(', ')}`,
-  )
-}
-
-function isGranted(
-  { grants = [] }: World,
-  home: string,
-  to: { readonly namespace: string; readonly name: string },
-): boolean {
-  return grants.some(
-    (grant) =>
-      grant.namespace === to.namespace &&
-      grant.from.some(
-        ({ group, kind, namespace }) =>
-          group === 'gateway.networking.k8s.io' && kind === 'HTTPRoute' && namespace === home,
-      ) &&
-      grant.to.some(
-        ({ group, kind, name }) => group === '' && kind === 'Service' && (name === undefined || name === to.name),
-      ),
-  )
-}
-
-function whatWouldPermit({ grants }: World, home: string, namespace: string): string {
-  return grants === undefined
-    ? `and files hold no ReferenceGrant: use a Service of ${home}`
-    : `and no ReferenceGrant in ${namespace} lets HTTPRoutes of ${home} refer to it`
-}
-
-/** Every mistake is told, the reason is that of the first. */
-function resolveCondition(route: HttpRouteResource, parent: ParentRef, inventory: Inventory): Condition {
-  const mistakes = route.spec.rules.flatMap((rule, index) =>
-    rule.backendRefs.flatMap((ref, at) => {
-      const mistake = backendMistake(route, parent, ref, inventory)
-      if (mistake === undefined) return []
-      return [{ ...mistake, message: `spec.rules[${index}].backendRefs[${at}]: ${mistake.message}` }]
-    }),
-  )
-  const [first] = mistakes
-  if (first === undefined) return { type: 'ResolvedRefs', status: true, reason: 'ResolvedRefs', message: '' }
-  return { ...first, message: mistakes.map(({ message }) => message).join('; ') }
-}
-
 function rankRoute(
   route: HttpRouteResource,
   parent: ParentRef,
   service: ServiceResource,
-  inventory: Inventory,
-  policies: TrafficPolicies,
+  { inventory, policies }: RouteParts,
 ): RankedRoute {
   const ref: ObjectRef = refOf(route)
   const onService = policies.on('Service', service.metadata.namespace, service.metadata.name)

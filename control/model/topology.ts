@@ -2,6 +2,7 @@
 // (pkg/proxy/topology.go in Kubernetes 1.34) is done here for a pod, since sidecars pass kube-proxy by.
 import type { Place, WorldEndpoint, WorldSlice } from '#shared/standalone/world.ts'
 import type { Inventory } from './inventory.ts'
+import { remembered } from './tracked.ts'
 
 /** Of a caller for whom it makes no difference. */
 const ANYWHERE: Place = { node: '', zone: '' }
@@ -50,19 +51,16 @@ export interface Topology {
 
 type Reach = 'node' | 'zone' | 'anywhere'
 
-export function createTopology({ world, pods, localOnly }: Inventory): Topology {
-  const known = new Map<string, Reach>()
-  const reachOf = (service: string): Reach => {
-    const reach = known.get(service) ?? (localOnly.has(service) ? 'node' : reachOfHints(world.slices?.get(service)))
-    known.set(service, reach)
-    return reach
-  }
+export function createTopology(inventory: Inventory): Topology {
+  const reaches = remembered((service): Reach => {
+    return inventory.isLocalOnly(service) ? 'node' : reachOfHints(inventory.slicesOf(service))
+  })
   return {
     placeOf(service, pod) {
-      const reach = reachOf(service)
+      const reach = reaches.get(service)
       if (reach === 'anywhere') return ANYWHERE
-      const node = pods.get(pod)?.world.node ?? ''
-      const zone = world.nodes?.get(node)?.zone ?? ''
+      const node = inventory.pod(pod)?.world.node ?? ''
+      const zone = inventory.node(node)?.zone ?? ''
       return { node: reach === 'node' ? node : '', zone }
     },
   }

@@ -1,9 +1,9 @@
 // Addresses and ports at which services are dialled. What leads to a service from outside (the addresses of its load balancer, its
 // externalIPs) leads to it from inside too, as with kube-proxy; but nobody can claim an address that the cluster has given to another,
 // and what a service only claims (externalIPs) diverts no callers of other namespaces: 8.8.8.8 is anybody's to write there.
-import { type Address, canonicalHost, formatAddress } from '#shared/address.ts'
+import type { Address } from '#shared/address.ts'
 import type { ServicePort, ServiceResource } from '#shared/resources/service.ts'
-import type { World, WorldService } from '#shared/standalone/world.ts'
+import type { Facts } from './facts.ts'
 import { compareText } from './status.ts'
 
 export interface ServiceAtPort {
@@ -12,66 +12,47 @@ export interface ServiceAtPort {
 }
 
 export interface VirtualAddresses {
-  /** `key`: a formatted address and port. */
-  at(key: string, callerNamespace: string): ServiceAtPort | undefined
-}
-
-export function virtualAddresses(world: World, services: ReadonlyMap<string, ServiceResource>): VirtualAddresses {
-  const known = world.services.flatMap((entry) => {
-    const service = services.get(nameOf(entry))
-    return service === undefined ? [] : [{ entry, service }]
-  })
-  const found = new Map<string, ServiceAtPort>()
-  const claimed = new Map<string, ServiceAtPort>()
-  for (const { entry, service } of known) addTo(found, service, entry.addresses)
-  const claiming = known
-    .filter(({ entry }) => entry.externalAddresses !== undefined || entry.claimedAddresses !== undefined)
-    .sort((a, b) => compareText(ageOf(a.service), ageOf(b.service)) || compareText(nameOf(a.entry), nameOf(b.entry)))
-  if (claiming.length > 0) {
-    const given = new Set([...world.services, ...world.pods].flatMap(({ addresses }) => addresses.map(canonicalHost)))
-    const notGiven = (hosts: readonly string[] = []) => hosts.filter((host) => !given.has(canonicalHost(host)))
-    for (const { entry, service } of claiming) {
-      addTo(found, service, notGiven(entry.externalAddresses))
-      addTo(claimed, service, notGiven(entry.claimedAddresses), `${entry.namespace} `)
-    }
-  }
-  return { at: (key, callerNamespace) => found.get(key) ?? claimed.get(`${callerNamespace} ${key}`) }
-}
-
-/** Who is there first has it. */
-function addTo(
-  found: Map<string, ServiceAtPort>,
-  service: ServiceResource,
-  hosts: readonly string[],
-  forWhom = '',
-): void {
-  for (const port of service.spec.ports)
-    for (const host of hosts) {
-      const key = forWhom + formatAddress({ host: canonicalHost(host), port: port.port })
-      if (!found.has(key)) found.set(key, { service, port })
-    }
-}
-
-/** Looked up by address and port apart: a thousand nodes times a thousand ports are not listed. */
-export interface NodePorts {
+  at(address: Address, callerNamespace: string): ServiceAtPort | undefined
   /** undefined: no node has this address, or no service this port. */
-  at(address: Address): ServiceAtPort | undefined
+  atNode(address: Address): ServiceAtPort | undefined
 }
 
-export function nodePortsOf(world: World, services: ReadonlyMap<string, ServiceResource>): NodePorts {
-  const byPort = new Map<number, ServiceAtPort>()
-  for (const entry of world.services) {
-    const service = services.get(nameOf(entry))
-    for (const [nodePort, number] of entry.nodePorts ?? []) {
-      const port = service?.spec.ports.find((one) => one.port === number)
-      if (service !== undefined && port !== undefined) byPort.set(nodePort, { service, port })
+export function createVirtualAddresses(
+  { services, pods, nodes }: Facts,
+  find: (name: string) => ServiceResource | undefined,
+): VirtualAddresses {
+  const firstAt = (names: ReadonlySet<string>, port: number): ServiceAtPort | undefined => {
+    for (const service of bySeniority([...names].flatMap((name) => find(name) ?? []))) {
+      const found = service.spec.ports.find((one) => one.port === port)
+      if (found !== undefined) return { service, port: found }
     }
+    return undefined
   }
-  const addresses = byPort.size === 0 ? [] : [...(world.nodes?.values() ?? [])].flatMap((node) => node.addresses)
-  const hosts = new Set(addresses.map(canonicalHost))
-  return { at: ({ host, port }) => (hosts.has(host) ? byPort.get(port) : undefined) }
+  const isGiven = (host: string) => services.by('host', host).size > 0 || pods.by('host', host).size > 0
+  return {
+    at({ host, port }, callerNamespace) {
+      const own = firstAt(services.by('host', host), port)
+      if (own !== undefined || isGiven(host)) return own
+      return (
+        firstAt(services.by('external', host), port) ??
+        firstAt(services.by('claimed', `${callerNamespace} ${host}`), port)
+      )
+    },
+    atNode({ host, port }) {
+      if (nodes.by('host', host).size === 0) return undefined
+      const [service] = bySeniority([...services.by('nodePort', `${port}`)].flatMap((name) => find(name) ?? []))
+      if (service === undefined) return undefined
+      const { namespace, name } = service.metadata
+      const number = services.get(`${namespace}/${name}`)?.nodePorts?.find(([nodePort]) => nodePort === port)?.[1]
+      const found = service.spec.ports.find((one) => one.port === number)
+      return found && { service, port: found }
+    },
+  }
 }
 
-const nameOf = ({ namespace, name }: WorldService) => `${namespace}/${name}`
 /** Of two that claim the same the older has it. */
-const ageOf = ({ metadata }: ServiceResource) => metadata.creationTimestamp ?? ''
+function bySeniority(services: readonly ServiceResource[]): readonly ServiceResource[] {
+  const ageOf = ({ metadata }: ServiceResource) => metadata.creationTimestamp ?? ''
+  const nameOf = ({ metadata }: ServiceResource) => `${metadata.namespace}/${metadata.name}`
+  return services.toSorted((a, b) => compareText(ageOf(a), ageOf(b)) || compareText(nameOf(a), nameOf(b)))
+}

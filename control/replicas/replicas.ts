@@ -19,7 +19,7 @@ import { startReporter } from './reporter.ts'
 
 export interface ReplicasOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'replace'>
-  readonly model: Watch<Pick<Model, 'world'> | undefined>
+  readonly model: Watch<Pick<Model, 'slicesOf'> | undefined>
   readonly documents: Watch<readonly KubeDocument[]>
   readonly trustDomain: string
   /** Of Weft: of the Lease, of control's identity and of its Service. */
@@ -82,7 +82,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
 
 /** Of this name, without its namespace. */
 function readyReplicas({ model, systemNamespace, controlService }: ReplicasOptions): readonly string[] {
-  const slices = model.current?.world.slices?.get(`${systemNamespace}/${controlService}`) ?? []
+  const slices = model.current?.slicesOf(`${systemNamespace}/${controlService}`) ?? []
   const pods = slices.flatMap(({ endpoints }) =>
     endpoints.flatMap(({ ready, terminating, pod }) => (ready && !terminating && pod !== null ? [pod] : [])),
   )

@@ -1,5 +1,5 @@
-// What a resource is right now for one caller: its version and its state. Computed once per model and kept, since a thousand
-// sidecars ask the same.
+// What a resource is right now for one caller: its version and its state. Computed once and kept until what it was computed from
+// changes, since a thousand sidecars ask the same.
 import { createHash } from 'node:crypto'
 import { parseAddress } from '#shared/address.ts'
 import {
@@ -13,6 +13,7 @@ import {
 import { widestRangeOutside } from '#shared/contract/range.ts'
 import type { DestinationConfig, ObjectRef } from '#shared/decide/config.ts'
 import type { Place } from '#shared/standalone/world.ts'
+import { Memo } from '../model/tracked.ts'
 import type { ModelView } from './view.ts'
 
 export type Content = {
@@ -97,11 +98,12 @@ export interface Contents {
 }
 
 export function createContents(view: ModelView): Contents {
-  const known = new Map<string, Content | null>()
   const compute = (type: ResourceType, name: string, caller: Caller): Content | null => {
     if (type === 'DESTINATION') return destinationContent(view, name, caller)
     return type === 'ENDPOINTS' ? endpointsContent(view, name, placeOf(name, caller)) : workloadContent(view, name)
   }
+  // Names are chosen by callers, so what they fill must have an end.
+  const known = new Memo<Content | null>(REMEMBERED)
   const placeOf = (name: string, { pod }: Caller) => view.placeOf(parseEndpointsName(name).backend, pod)
   /** What of the caller makes a difference: its namespace for routes, and for endpoints its place, of those services that look at it. */
   const aspectOf = (type: ResourceType, name: string, caller: Caller): string => {
@@ -113,13 +115,7 @@ export function createContents(view: ModelView): Contents {
   return {
     of(type, name, caller) {
       const key = `${aspectOf(type, name, caller)} ${resourceKey({ type, name })}`
-      const found = known.get(key)
-      if (found !== undefined) return found
-      const content = compute(type, name, caller)
-      // Names are chosen by callers, so what they fill must have an end.
-      if (known.size >= REMEMBERED) known.clear()
-      known.set(key, content)
-      return content
+      return known.get(key, () => compute(type, name, caller))
     },
   }
 }

@@ -9,6 +9,7 @@ import {
   type SidecarMessage,
 } from '#shared/contract/discovery.ts'
 import { printable } from '#shared/printable.ts'
+import { Reading } from '../model/tracked.ts'
 import type { Caller, Contents } from './content.ts'
 import type { EndpointHistory } from './delta.ts'
 import { ProtocolError } from './protocol-error.ts'
@@ -39,6 +40,8 @@ export class Session {
   readonly #followed = new Map<string, Subscription>()
   readonly #users = new Map<string, number>()
   readonly #held = new Map<Subscription, readonly string[]>()
+  /** What is held of the contents: as long as it is current there is nothing to send. */
+  #reading = new Reading()
   #isFull = false
   #isBehind = false
 
@@ -51,7 +54,8 @@ export class Session {
   /** Throws a ProtocolError, with which the stream must end. */
   receive(message: SidecarMessage): void {
     this.revision++
-    if (message.subscribe !== undefined) this.#subscribe(message.subscribe.resources)
+    const { subscribe } = message
+    if (subscribe !== undefined) this.#reading.run(() => this.#subscribe(subscribe.resources))
     else if (message.unsubscribe !== undefined) for (const one of message.unsubscribe.resources) this.#unsubscribe(one)
     else if (message.report !== undefined) for (const one of message.report.applied) this.#report(one)
     else throw new ProtocolError(status.INVALID_ARGUMENT, 'the hello comes first and once')
@@ -59,6 +63,7 @@ export class Session {
 
   /** A new model is in force. */
   serve(contents: Contents): void {
+    if (contents === this.#contents && this.#reading.isCurrent) return
     this.revision++
     this.#contents = contents
     this.#sendAll()
@@ -68,6 +73,10 @@ export class Session {
     this.revision++
     this.#isFull = false
     if (this.#isBehind) this.#sendAll()
+  }
+
+  close(): void {
+    this.#reading.close()
   }
 
   status(): readonly SubscriptionStatus[] {
@@ -149,8 +158,12 @@ export class Session {
   }
 
   #sendAll(): void {
-    for (const subscription of this.#asked.values()) this.#refresh(subscription, new Map())
-    this.#sendDifferences([...this.#followed.values(), ...this.#asked.values()])
+    this.#reading.close()
+    this.#reading = new Reading()
+    this.#reading.run(() => {
+      for (const subscription of this.#asked.values()) this.#refresh(subscription, new Map())
+      this.#sendDifferences([...this.#followed.values(), ...this.#asked.values()])
+    })
   }
 
   /** Endpoints first. While the stream is full nothing is computed: the next round compares with what is then current. */

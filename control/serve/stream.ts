@@ -183,7 +183,7 @@ function open(call: Call, parts: StreamParts, { peer, hello, view, life }: Openi
     subscriptions: () => session.status(),
   })
   const stopAging = parts.turnover.age(() => life.guard(() => call.write({ move: { withinMs: 0 } })))
-  life.cleanups.push(unsubscribe, remove, stopAging)
+  life.cleanups.push(unsubscribe, remove, stopAging, () => session.close())
   welcome()
   return session
 }
@@ -199,12 +199,13 @@ function createWelcome(call: Call, { turnover, software }: StreamParts): () => v
   }
 }
 
-/** One set of contents per model, whoever asks first. */
+/** One set of contents for all models of one origin, whoever asks first. */
 export function contentsByModel(): (view: ModelView) => Contents {
-  const made = new WeakMap<ModelView, Contents>()
+  const made = new WeakMap<object, Contents>()
   return (view) => {
-    const contents = made.get(view) ?? createContents(view)
-    made.set(view, contents)
+    const origin = view.origin ?? view
+    const contents = made.get(origin) ?? createContents(view)
+    made.set(origin, contents)
     return contents
   }
 }

@@ -8,8 +8,10 @@ export interface PodView {
   readonly serviceAccount: string
 }
 
-/** Immutable: a change of the configuration or of the world makes a new one, and what was computed from the old is dropped. */
+/** A change of the configuration or of the world makes a new one. */
 export interface ModelView {
+  /** Equal for models that are kept current from one set of facts: what was computed from one of them holds until a fact that it read changes. */
+  readonly origin?: object
   /** Ranges of pods and services: no address outside them is of the mesh. */
   readonly ranges: readonly string[]
   pod(name: string): PodView | null

@@ -1,7 +1,8 @@
 // From objects of the API server to what is compiled: documents and the world. Pure.
-import { canonicalHost } from '#shared/address.ts'
 import type { Loaded } from '#shared/resources/load.ts'
-import type { World, WorldGrant, WorldNode, WorldPod, WorldSlice } from '#shared/standalone/world.ts'
+import type { World, WorldGrant, WorldNode, WorldPod, WorldService, WorldSlice } from '#shared/standalone/world.ts'
+import { rangesAround, singleRanges } from '../model/ranges.ts'
+import { compareText } from '../model/status.ts'
 import { type KubeDocument, SOURCE } from './kubernetes-documents.ts'
 import type { KubeService, KubeSlice } from './kubernetes-services.ts'
 
@@ -26,10 +27,7 @@ export function toWorld(
   { services, slices, pods, nodes, grants }: KubeObjects,
   { trustDomain, systemNamespace, controlService }: MeshFacts,
 ): World {
-  const known = [...services.values()].map(({ resource, ...rest }) => {
-    const { namespace, name } = resource.metadata
-    return { namespace, name, ...rest }
-  })
+  const known = [...services.values()].map(toWorldService)
   const podList = [...pods.values()]
   const nodeAddresses = [...nodes.values()].flatMap(({ addresses }) => addresses)
   return {
@@ -54,35 +52,24 @@ export function toWorld(
     pods: podList,
     nodes,
     grants: [...grants.values()],
-    slices: Map.groupBy<string, WorldSlice>(slices.values(), (slice) => (slice as KubeSlice).service),
+    slices: Map.groupBy<string, WorldSlice>(inOrder(slices), (slice) => (slice as KubeSlice).service),
   }
 }
 
+const inOrder = (slices: ReadonlyMap<string, KubeSlice>) =>
+  [...slices].sort(([a], [b]) => compareText(a, b)).map(([, slice]) => slice)
+
 export function toDocuments({ services, documents }: KubeObjects): readonly Loaded[] {
   const loaded = documents.flatMap((map) => [...map.values()].flatMap((document) => document.loaded ?? []))
-  return [...[...services.values()].map(asLoaded), ...loaded]
+  return [...[...services.values()].map(toLoaded), ...loaded]
 }
 
-function asLoaded({ resource }: KubeService): Loaded {
+export function toWorldService({ resource, ...rest }: KubeService): WorldService {
+  const { namespace, name } = resource.metadata
+  return { namespace, name, ...rest }
+}
+
+export function toLoaded({ resource }: KubeService): Loaded {
   const { namespace, name } = resource.metadata
   return { resource, name: `Service ${namespace}/${name}`, file: SOURCE, line: 0 }
-}
-
-/**
- * A cluster tells nobody its ranges in a way that holds everywhere. Wider than true does no harm: of an address within, sidecars ask
- * one by one instead of taking one answer for a whole range.
- */
-export function rangesAround(addresses: readonly string[]): readonly string[] {
-  return [...new Set(addresses.map(rangeAround))].sort()
-}
-
-/** What is around an address from outside is not ours. */
-const singleRanges = (addresses: readonly string[]) =>
-  [...new Set(addresses.map((address) => `${address}/${address.includes(':') ? 128 : 32}`))].sort()
-
-function rangeAround(address: string): string {
-  if (!address.includes(':')) return `${address.slice(0, address.indexOf('.', address.indexOf('.') + 1))}.0.0/16`
-  const [head = ''] = canonicalHost(address).split('::')
-  const groups = head === '' ? [] : head.split(':')
-  return `${[...groups, '0', '0', '0', '0'].slice(0, 4).join(':')}::/64`
 }

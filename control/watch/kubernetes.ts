@@ -16,17 +16,17 @@ import {
 } from '#shared/kube/objects.ts'
 import type { Project } from '#shared/kube/store.ts'
 import type { Log } from '#shared/log.ts'
-import { formatProblem, type Problem } from '#shared/resources/problem.ts'
-import { type Watch, Watched } from '#shared/watch.ts'
+import type { Problem } from '#shared/resources/problem.ts'
+import type { Watch } from '#shared/watch.ts'
 import type { KindStanding } from '../metrics.ts'
-import { type compile, describeFaults, type Model } from '../model/compile.ts'
-import { refusedStatuses } from '../model/refused.ts'
+import type { Model } from '../model/compile.ts'
 import { type KubeDocument, readGrant, readPolicy, readRoute } from './kubernetes-documents.ts'
+import { KubernetesKeeper } from './kubernetes-keeper.ts'
 import { readNode } from './kubernetes-nodes.ts'
 import { readPod } from './kubernetes-pods.ts'
 import { readService, readSlice } from './kubernetes-services.ts'
-import { type KubeObjects, type MeshFacts, toDocuments, toWorld } from './kubernetes-world.ts'
-import { type CompileTiming, timedCompile } from './timed-compile.ts'
+import type { KubeObjects, MeshFacts } from './kubernetes-world.ts'
+import type { CompileTiming } from './timed-compile.ts'
 
 export interface WatchKubernetesOptions extends MeshFacts, CompileTiming {
   readonly client: Pick<KubeClient, 'list' | 'watch'>
@@ -122,44 +122,5 @@ export function coalesce(clock: Clock, work: () => void): { run(): void; cancel(
       })
     },
     cancel: () => cancel(),
-  }
-}
-
-class KubernetesKeeper {
-  readonly model = new Watched<Model | undefined>(undefined)
-  readonly problems = new Watched<readonly Problem[]>([])
-  readonly documents = new Watched<readonly KubeDocument[]>([])
-  readonly #options: WatchKubernetesOptions
-  readonly #compile: typeof compile
-
-  constructor(options: WatchKubernetesOptions) {
-    this.#options = options
-    this.#compile = timedCompile(options)
-  }
-
-  take(objects: KubeObjects): void {
-    const { log, clock } = this.#options
-    const startedAt = clock.now()
-    const documents = objects.documents.flatMap((map) => [...map.values()])
-    const compiled = this.#compile(toDocuments(objects), toWorld(objects, this.#options))
-    const model = { ...compiled, statuses: [...compiled.statuses, ...refusedStatuses(documents)] }
-    this.#tellFaults(model)
-    this.#tellProblems(documents.flatMap(({ problems }) => problems))
-    const compileMs = Math.round(clock.now() - startedAt)
-    if (this.model.current === undefined)
-      log.info({ compileMs, pods: objects.pods.size, services: objects.services.size }, 'the cluster is known')
-    else log.debug({ compileMs }, 'compiled')
-    this.documents.set(documents)
-    this.model.set(model)
-  }
-
-  #tellFaults(next: Model): void {
-    const before = new Set(describeFaults(this.model.current?.statuses ?? []))
-    for (const fault of describeFaults(next.statuses)) if (!before.has(fault)) this.#options.log.warn({ fault }, fault)
-  }
-
-  #tellProblems(problems: readonly Problem[]): void {
-    const text = (list: readonly Problem[]) => list.map(formatProblem).join('\n')
-    if (text(problems) !== text(this.problems.current)) this.problems.set(problems)
   }
 }

@@ -56,7 +56,7 @@ let authority: TestAuthority
 let api: FakeApiServer
 let client: KubeClient
 let closers: (() => Promise<void>)[]
-const model = new Watched<Pick<Model, 'world'> | undefined>(undefined)
+const model = new Watched<Pick<Model, 'slicesOf'> | undefined>(undefined)
 
 beforeAll(async () => {
   authority = await createTestAuthority()
@@ -82,8 +82,7 @@ function ready(...names: readonly string[]): void {
     serving: true,
     terminating: false,
   }))
-  const world = { slices: new Map([['weft-system/weft-control', [{ ports: [], endpoints }]]]) }
-  model.set({ world } as unknown as Model)
+  model.set({ slicesOf: (service) => (service === 'weft-system/weft-control' ? [{ ports: [], endpoints }] : []) })
 }
 
 async function start(replica: string): Promise<Replica> {

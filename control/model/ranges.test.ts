@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { rangesAround } from './kubernetes-world.ts'
+import { rangesAround } from './ranges.ts'
 
 test('the ranges of a mesh are those around its addresses, once each', () => {
   expect(
