@@ -29,20 +29,24 @@ interface VitestResults {
   }[]
 }
 
-/** Counts one suite by vitest's JSON; undefined stands for results that were never written. */
-export function countSuite(suite: string, results: VitestResults | undefined, exitCode: number): Count {
+/** Counts one suite by vitest's JSON; undefined stands for results that were never written. What it printed is told where they say nothing. */
+export function countSuite(suite: string, results: VitestResults | undefined, exitCode: number, output = ''): Count {
   const count: Count = { passed: 0, failures: [] }
   for (const file of results?.testResults ?? []) {
+    // Of a hook, or of the file itself; the tests below it were skipped.
+    if (file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')) {
+      count.failures.push(`${suite}: ${file.name}: ${file.message}`)
+    }
     for (const { fullName, status, failureMessages } of file.assertionResults) {
       if (status === 'passed') count.passed++
       else count.failures.push(`${suite}: ${file.name}: ${fullName} (${status})\n${failureMessages.join('\n')}`)
     }
-    if (file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')) {
-      count.failures.push(`${suite}: ${file.name}: ${file.message}`)
-    }
   }
-  if (count.passed + count.failures.length === 0) count.failures.push(`${suite}: ran no test`)
-  else if (exitCode !== 0 && count.failures.length === 0) count.failures.push(`${suite}: ended with ${exitCode}`)
+  const printed = output.slice(-6000)
+  if (count.passed + count.failures.length === 0) count.failures.push(`${suite}: ran no test\n${printed}`)
+  else if (exitCode !== 0 && count.failures.length === 0) {
+    count.failures.push(`${suite}: ended with ${exitCode}\n${printed}`)
+  }
   return count
 }
 
@@ -87,8 +91,7 @@ async function runSuite(suite: keyof typeof SUITES, mostMinutes: number): Promis
   const { exitCode, output } = await run(['scripts/vitest', suite], limit)
   const file = join(ROOT, `.cache/results/${suite}.json`)
   const results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as VitestResults) : undefined
-  if (results === undefined) console.log(output.slice(-4000))
-  return countSuite(suite, results, exitCode)
+  return countSuite(suite, results, exitCode, output)
 }
 
 /** The argument says how many minutes are left for all of it, so that it ends with its counts and is not ended without. */

@@ -11,6 +11,7 @@ import { openShell } from '../support/shell.ts'
 import { prepareForWeft, remainsOfWeft } from './kubernetes/installation.ts'
 import { loadJaeger } from './kubernetes/jaeger.ts'
 import { KUBECONFIG, kubectl, PATH, ROOT, SHARED } from './kubernetes/kubectl.ts'
+import { blamingTheMachine } from './kubernetes/machine.ts'
 
 /** Of what the pages make, besides Weft. */
 const NAMESPACE = 'shop'
@@ -40,7 +41,7 @@ afterAll(async () => {
 async function follow(name: keyof typeof pages, isMeant: (step: Step) => boolean = () => true): Promise<void> {
   const env = { ...process.env, KUBECONFIG, PATH: `${programs}:${PATH}` }
   await using shell = openShell({ cwd: ROOT, env, timeoutMs: 360_000 })
-  await followPage(pages[name], { shell, directory: ROOT, isMeant, change })
+  await blamingTheMachine(() => followPage(pages[name], { shell, directory: ROOT, isMeant, change }))
 }
 
 const change = (command: string) =>

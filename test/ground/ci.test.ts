@@ -33,3 +33,20 @@ test.each([
 ])('a suite that %s counts as failed', (_, given, exitCode) => {
   expect(countSuite('unit', given, exitCode).failures).toHaveLength(1)
 })
+
+test('what a suite printed is told where its results say nothing of its failure', () => {
+  const said = (given: Parameters<typeof countSuite>[1], exitCode: number) =>
+    countSuite('unit', given, exitCode, 'Error: no node').failures.join()
+  expect(said(undefined, 1)).toBe('unit: ran no test\nError: no node')
+  expect(said(results('passed'), 1)).toBe('unit: ended with 1\nError: no node')
+  expect(said(results('passed', 'failed'), 1)).not.toContain('no node')
+})
+
+test('a hook that failed is told before the tests that were skipped by it', () => {
+  const [file] = results('skipped').testResults
+  const given = { testResults: [{ ...file, status: 'failed', message: 'the mesh did not come up' }] }
+  expect(countSuite('e2e', given as Parameters<typeof countSuite>[1], 1).failures).toEqual([
+    'e2e: a.test.ts: the mesh did not come up',
+    'e2e: a.test.ts: skipped (skipped)\n',
+  ])
+})

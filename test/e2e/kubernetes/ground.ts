@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, run, SHARED, succeed } from './kubectl.ts'
+import { blamingTheMachine } from './machine.ts'
 
 const cluster = (program: string) => join(SHARED, 'cluster', program)
 let isOurs = false
@@ -14,8 +15,11 @@ export async function setup(): Promise<void> {
   }
   if (process.env['KUBECONFIG'] === undefined && !(await answers())) {
     isOurs = true
-    await succeed(cluster('up'), [])
+    await blamingTheMachine(() => succeed(cluster('up'), []))
   }
+  await blamingTheMachine(() =>
+    succeed('kubectl', ['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=120s']),
+  )
   await succeed(join(ROOT, 'scripts/images'), ['--load'])
   await succeed(join(ROOT, 'examples/kubernetes/image'), [])
 }

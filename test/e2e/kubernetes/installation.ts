@@ -1,6 +1,7 @@
 // Weft itself, as a person would put it into a cluster: Helm, two charts.
 import { join } from 'node:path'
 import { kubectl, run, SHARED, succeed } from './kubectl.ts'
+import { blamingTheMachine } from './machine.ts'
 
 export const WEFT = 'weft-system'
 const GATEWAY_CRDS = 'httproutes.gateway.networking.k8s.io'
@@ -42,7 +43,8 @@ async function install(values: readonly string[]): Promise<Installation> {
     }
     await helm('install', 'weft-crds', 'charts/weft-crds', '--namespace', WEFT, '--create-namespace')
     const images = ['--set', 'image.registry=mesh.local', '--set', 'image.tag=dev']
-    await helm('install', 'weft', 'charts/weft', '--namespace', WEFT, ...images, ...values, '--wait', '--timeout', '3m')
+    const argv = ['charts/weft', '--namespace', WEFT, ...images, ...values, '--wait', '--timeout', '3m']
+    await blamingTheMachine(() => helm('install', 'weft', ...argv))
   } catch (error) {
     await uninstall().finally(sweep)
     throw error

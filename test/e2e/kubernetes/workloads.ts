@@ -1,6 +1,7 @@
 // What the tests add to the shop: pods that call when a test asks, and an echo of several replicas to be replaced under load.
 import { WEFT } from './installation.ts'
 import { get, kubectl } from './kubectl.ts'
+import { blamingTheMachine } from './machine.ts'
 
 const IMAGE = 'mesh.local/shop:dev'
 /** Of test/fixtures/apps/caller.ts; its sidecar leaves it alone. */
@@ -127,7 +128,9 @@ export const idlePod = (name: string): object => ({
 
 export async function untilReady(namespace: string): Promise<void> {
   const kinds = (await kubectl('-n', namespace, 'get', 'deployments,statefulsets', '-o', 'name')).trim().split('\n')
-  await Promise.all(kinds.map((one) => kubectl('-n', namespace, 'rollout', 'status', one, '--timeout=180s')))
+  const statuses = () =>
+    Promise.all(kinds.map((one) => kubectl('-n', namespace, 'rollout', 'status', one, '--timeout=180s')))
+  await blamingTheMachine(statuses)
 }
 
 /** A part of Weft, which has gone when this ends. Returns the way back. */
