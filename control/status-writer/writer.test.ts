@@ -90,7 +90,15 @@ async function asked(begin: string, times = 1): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
-const settled = () => new Promise((resolve) => setTimeout(resolve, 50))
+/** So many turns in a row without a request; a time would be over at once where this process waits for a processor. */
+async function quiet(turns: number): Promise<void> {
+  let seen = api.requests.length
+  for (let calm = 0; calm < turns; calm++) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    if (api.requests.length !== seen) [seen, calm] = [api.requests.length, 0]
+  }
+}
+const settled = () => quiet(30)
 const patches = (kind: string) => api.requests.filter((line) => line.startsWith('PATCH') && line.includes(kind)).length
 
 const ROUTE = 'PATCH /apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/split/status'
@@ -294,7 +302,7 @@ describe('while a replica of control has not reported', () => {
   const pass = async (ms: number) => {
     for (let gone = 0; gone < ms; gone += 250) {
       clock.advance(250)
-      await new Promise((resolve) => setTimeout(resolve, 2))
+      await quiet(3)
     }
     await settled()
   }

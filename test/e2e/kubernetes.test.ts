@@ -183,7 +183,7 @@ test('nothing of a call can be read on the link between pods', async () => {
   // Orders to the callers come by port 9100 in clear. So do spans, with the path of a request, by 4317 to control.
   await using capture = await captureLink(POD_LINK, 'tcp and not port 9100 and not port 4317')
   await world.stranger.request(`http://echo/${plain}`)
-  expect(await capture.saw(plain)).toBe(true)
+  await capture.sees(plain)
 
   const answer = await world.shopper.request(`http://echo/${sealed}`)
   expect(answer.body).toContain(sealed)

@@ -1,5 +1,6 @@
 // What crosses between pods, seen by a capture that first proves that it sees.
 import { expect, test } from 'vitest'
+import { until } from '../support/caller.ts'
 import { call, sendBytes } from '../support/calls.ts'
 import { captureMesh } from '../support/capture.ts'
 import { echo, meshPolicy, pod } from '../support/documents.ts'
@@ -21,11 +22,11 @@ test('under Strict no byte of an application crosses in clear, in HTTP or any ot
   // The planted marker: a pod without a sidecar talks to one that is Permissive.
   const open = mesh.addressOf('open-0')
   expect((await call(mesh, 'outsider-0', `http://${open}:8080/PLANTED-MARKER-HTTP`)).status).toBe(200)
-  expect(await capture.saw('PLANTED-MARKER-HTTP')).toBe(true)
+  await capture.sees('PLANTED-MARKER-HTTP')
   expect((await sendBytes(mesh, 'outsider-0', { host: open, port: 9000, text: 'PLANTED-MARKER-TCP' })).received).toBe(
     'PLANTED-MARKER-TCP',
   )
-  expect(await capture.saw('PLANTED-MARKER-TCP')).toBe(true)
+  await capture.sees('PLANTED-MARKER-TCP')
 
   const answer = await call(mesh, 'client-0', 'http://echo:8080/SECRET-PATH', {
     method: 'POST',
@@ -40,7 +41,7 @@ test('under Strict no byte of an application crosses in clear, in HTTP or any ot
   for (const marker of ['SECRET-PATH', 'SECRET-HEADER', 'SECRET-BODY', 'SECRET-TCP']) {
     expect(await capture.saw(marker), marker).toBe(false)
   }
-  expect(mesh.log('echo-0.sidecar')).toContain('/ns/test/sa/client')
+  await until('the caller is logged', () => mesh.log('echo-0.sidecar').includes('/ns/test/sa/client'))
 })
 
 test('a Strict pod refuses a caller without a sidecar, on its service and on its own address', async () => {
@@ -52,7 +53,7 @@ test('a Strict pod refuses a caller without a sidecar, on its service and on its
     received: '',
     error: 'ECONNRESET',
   })
-  expect(mesh.log('echo-0.sidecar')).toContain('STRICT_MTLS')
+  await until('the reason is logged', () => mesh.log('echo-0.sidecar').includes('STRICT_MTLS'))
 })
 
 test('callers reach a service over IPv4 and IPv6, by name and by the address of a pod, with identity', async () => {
@@ -67,10 +68,12 @@ test('callers reach a service over IPv4 and IPv6, by name and by the address of 
   ]
   for (const host of hosts) expect((await call(mesh, 'client-0', `http://${host}:8080/from`)).status, host).toBe(200)
 
-  const seen = mesh
-    .log('echo-0.sidecar')
-    .split('\n')
-    .filter((line) => line.includes('"/from"'))
-  expect(seen).toHaveLength(hosts.length)
-  for (const line of seen) expect(line).toContain('/ns/test/sa/client')
+  const seen = () =>
+    mesh
+      .log('echo-0.sidecar')
+      .split('\n')
+      .filter((line) => line.includes('"/from"'))
+  await until('each request is logged', () => seen().length >= hosts.length)
+  expect(seen()).toHaveLength(hosts.length)
+  for (const line of seen()) expect(line).toContain('/ns/test/sa/client')
 })

@@ -1,5 +1,6 @@
 // Interception: what applications of a pod may do with addresses, and what the sidecar's own ports refuse.
 import { expect, test } from 'vitest'
+import { until } from '../support/caller.ts'
 import { call, sendBytes } from '../support/calls.ts'
 import { echo, meshPolicy, pod } from '../support/documents.ts'
 import { startMesh } from '../support/mesh.ts'
@@ -16,11 +17,10 @@ test('an application reaches itself by its service, its own address and 127.0.0.
     received: 'self',
   })
   // By its service it has passed its own inbound path, with its own identity.
-  const inbound = mesh
-    .log('echo-0.sidecar')
-    .split('\n')
-    .filter((line) => line.includes('"inbound"') && line.includes('/self'))
-  expect(inbound.join('\n')).toContain('/ns/test/sa/echo')
+  await until('that is logged', () => {
+    const lines = mesh.log('echo-0.sidecar').split('\n')
+    return lines.some((line) => ['"inbound"', '/self', '/ns/test/sa/echo'].every((part) => line.includes(part)))
+  })
 })
 
 test('a connection straight to a port of the sidecar is refused and never loops', async () => {

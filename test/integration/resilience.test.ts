@@ -114,7 +114,7 @@ test('a POST that never left, or never reached the application, goes to another 
   const told = await client.requests('http://asis:8080/', 30, { method: 'POST', body: 'pay 10' })
   expect(outcomes(told)).toEqual({ 200: 30 })
   expect(await seenBy(replicas, 'POST')).toBe(30)
-  expect(mesh.log('meshed-0.sidecar')).toContain('CONNECT_FAILED')
+  await until('the reason is logged', () => mesh.log('meshed-0.sidecar').includes('CONNECT_FAILED'))
 })
 
 test('when all fail, the budget bounds what tries add to the load', async () => {

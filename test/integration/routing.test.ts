@@ -107,7 +107,7 @@ test('what no rule matches is a 404 that says NO_ROUTE, and a rule to no service
     undefined,
   ])
   expect(reasonOf(await client.request('http://nowhere:8080/'))).toEqual([500, 'NO_BACKEND'])
-  expect(mesh.log('client-0.sidecar')).toContain('NO_ROUTE')
+  await until('the reason is logged', () => mesh.log('client-0.sidecar').includes('NO_ROUTE'))
 })
 
 test('a path with two readings is refused where a rule looks at paths, and passes untouched elsewhere', async () => {

@@ -9,8 +9,10 @@ import { networkOf } from '../../cli/up/namespaces.ts'
 const BRIDGE = 'weft0'
 
 export interface Capture extends AsyncDisposable {
-  /** Whether these bytes crossed the link so far. */
+  /** Whether these bytes crossed the link so far, as far as a second shows. */
   saw(marker: string): Promise<boolean>
+  /** Resolves when they have been seen; throws when they are not within half a minute. */
+  sees(marker: string): Promise<void>
 }
 
 /** All packets between the pods of a mesh, whole. Needs root and Debian's tcpdump. */
@@ -29,14 +31,18 @@ async function capture(within: readonly string[], link: string, filter = ''): Pr
   const [program = '', ...argv] = [...within, 'tcpdump', ...options, ...(filter === '' ? [] : [filter])]
   const tcpdump = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] })
   await untilListening(tcpdump)
+  // What is on its way from the kernel to the file arrives within a moment; absence is judged after that moment.
+  const look = async (marker: string, rounds: number) => {
+    for (let i = 0; i < rounds; i++) {
+      if (readFileSync(file).includes(marker)) return true
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    return false
+  }
   return {
-    async saw(marker) {
-      // What is on its way from the kernel to the file arrives within a moment; absence is judged after that moment.
-      for (let i = 0; i < 20; i++) {
-        if (readFileSync(file).includes(marker)) return true
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-      return false
+    saw: (marker) => look(marker, 20),
+    async sees(marker) {
+      if (!(await look(marker, 600))) throw new Error(`${marker} was not seen on ${link}`)
     },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => tcpdump.once('close', resolve))
