@@ -4,7 +4,7 @@
 # PACKAGE:PROGRAM; a program may be a path pattern.
 DEMO_PACKAGES='ca-certificates:/etc/ssl/certs/ca-certificates.crt curl:curl iproute2:ip iptables:iptables-restore
   libatomic1:/usr/lib/*/libatomic.so.1 procps:ps python3:python3 redis-server:redis-server util-linux:setpriv'
-TEST_PACKAGES='etcd-client:etcdctl etcd-server:etcd git:git mariadb-client:mariadb mariadb-server:mariadbd
+TEST_PACKAGES='apache2-bin:apache2 etcd-client:etcdctl etcd-server:etcd git:git haproxy:haproxy mariadb-client:mariadb mariadb-server:mariadbd
   nghttp2-server:nghttpd nginx:nginx openssl:openssl
   postgresql:/usr/lib/postgresql/*/bin/postgres postgresql-client:psql redis-tools:redis-cli tcpdump:tcpdump'
 

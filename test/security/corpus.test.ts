@@ -2,13 +2,13 @@
 // reads as what its caller had said, and as no other request. A new file is tried without a further word.
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { RawRequest } from '../support/raw-http2.ts'
 import { closeAll } from './attack.ts'
 import {
   arrived,
   crossOnce,
   expectNoFaults,
   expectOneOrNone,
+  type KeptMessage,
   type Kind,
   meaningOf,
   notAsSaid,
@@ -91,7 +91,3 @@ describe.each(KINDS)('to an application of %s', (kind) => {
     },
   )
 })
-
-interface KeptMessage extends RawRequest {
-  readonly reaches: boolean
-}

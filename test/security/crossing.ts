@@ -21,7 +21,10 @@ export interface Target {
 }
 
 export async function targetOf(kind: Kind): Promise<Target> {
-  const recording = await (kind === 'HTTP/2' ? recordHttp2() : recordHttp1())
+  return targetBefore(await (kind === 'HTTP/2' ? recordHttp2() : recordHttp1()), kind)
+}
+
+export async function targetBefore(recording: Recording, kind: Kind): Promise<Target> {
   const engine = kind === 'Compat' ? ({ engine: 'compat' } as const) : {}
   const httpVersion = kind === 'HTTP/2' ? '2' : '1.1'
   const port = { port: recording.port, protocol: 'http', httpVersion, service: 'shop/catalog', ...engine } as const
@@ -165,6 +168,11 @@ export function notAsSaid(target: Target, { readings }: Meaning): readonly Said[
 /** Connections that are cut are gone a moment later. */
 export async function expectNoFaults({ recording }: Target, what: string): Promise<void> {
   await expect.poll(() => recording.faults(), { timeout: 10_000, message: what }).toEqual([])
+}
+
+/** A file of test/fixtures/crossing-corpus. */
+export interface KeptMessage extends RawRequest {
+  readonly reaches: boolean
 }
 
 /** One message of HTTP/2 by itself. */
