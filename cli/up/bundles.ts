@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path'
 import { Failure, messageOf } from '../failure.ts'
 import { run } from './system.ts'
 
+/** Node alone starts for seconds on a machine where much else computes. */
+const BUILD_LIMIT_MS = 120_000
+
 export type Bundle = 'sidecar' | 'control' | 'certs'
 
 /** The folder that holds package.json: above cli/ in a checkout, above dist/ in a bundle. */
@@ -23,7 +26,7 @@ export async function prepareBundles(): Promise<(bundle: Bundle) => readonly str
   const directory = installDirectory()
   const script = join(directory, 'scripts', 'build.ts')
   if (existsSync(script)) {
-    await run([process.execPath, script]).catch((error: unknown) => {
+    await run([process.execPath, script], '', BUILD_LIMIT_MS).catch((error: unknown) => {
       throw Failure.from(
         error,
         `the bundles cannot be built: ${messageOf(error)}`,
