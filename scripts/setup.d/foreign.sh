@@ -12,6 +12,19 @@ build_jaeger() {
   fi
 }
 
+# The interop client and server of grpc-go, for test/e2e/grpc-interop.test.ts.
+build_grpc_interop() {
+  local bin=${WEFT_CACHE:-/var/cache/weft-test}/bin program
+  mkdir -p "$bin"
+  for program in client server; do
+    [ ! -x "$bin/grpc-interop-$program" ] || continue
+    say "building the interop $program of grpc-go: about a minute"
+    (cd test/fixtures/grpc-interop && go build -trimpath -ldflags '-s -w' -o "$bin/grpc-interop-$program" \
+      "google.golang.org/grpc/interop/$program") >.cache/grpc-interop.log 2>&1 ||
+      die "the interop $program of grpc-go could not be built" "$(tail -n 5 .cache/grpc-interop.log)"
+  done
+}
+
 build_kubernetes() {
   if [ ! -x "${MESH_CLUSTER_DIR:-/var/cache/mesh-cluster}/bin/webhook" ]; then
     say 'building Kubernetes from its Go modules: about ten minutes'

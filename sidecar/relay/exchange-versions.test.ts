@@ -176,6 +176,23 @@ describe('a call of gRPC', () => {
     expect(bench.ended).toMatchObject([{ status: 200, grpcStatus: 14, reason: 'UPSTREAM_CLOSED' }])
   })
 
+  test.each([
+    ['2', ['data  end']],
+    ['1.1', []],
+  ] as const)(
+    'without a message, closed before its connection was there, ends with an empty piece on HTTP/%s: %j',
+    (upstream, said) => {
+      const bench = between({ downstream: '2', upstream })
+      bench.connectsAtOnce = false
+      bench.request('POST', false, 'content-type', 'application/grpc')
+      bench.body('', true)
+      bench.connect()
+
+      expect(bench.upstream.said.slice(1)).toEqual(said)
+      expect(bench.upstream.said[0]?.endsWith(' end')).toBe(upstream === '1.1')
+    },
+  )
+
   test('is none in HTTP/1.1', () => {
     const bench = between({})
     bench.request('POST', true, 'content-type', 'application/grpc')

@@ -2,6 +2,8 @@
 import type { Fields, HttpStream } from '#flow/stream.ts'
 import { ReplayBuffer } from './replay.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 export class RequestSoFar {
   isOver: boolean
   trailers: Fields | null = null
@@ -9,10 +11,12 @@ export class RequestSoFar {
   isReplayable: boolean
   /** Whether the body is kept after it has left; before that it always is. */
   readonly #mayRepeat: boolean
+  readonly #isHeadOnly: boolean
   #body: ReplayBuffer | null = null
 
-  constructor(isOver: boolean, isReplayable: boolean, mayRepeat: boolean) {
-    this.isOver = isOver
+  /** `isHeadOnly`: it ended with its head. */
+  constructor(isHeadOnly: boolean, isReplayable: boolean, mayRepeat: boolean) {
+    this.isOver = this.#isHeadOnly = isHeadOnly
     this.isReplayable = isReplayable
     this.#mayRepeat = mayRepeat
   }
@@ -39,8 +43,12 @@ export class RequestSoFar {
   sendTo(upstream: HttpStream, head: Fields): boolean {
     const body = this.#body !== null && this.#body.sizeBytes > 0 ? this.#body : null
     const isLast = this.isOver && this.trailers === null
-    upstream.sendHead(head, isLast && body === null)
-    const goOn = body?.sendTo((bytes, from, to, end) => upstream.sendData(bytes, from, to, end), isLast) ?? true
+    // A call of gRPC ends with a frame of DATA, be it empty; servers wait for it. So on HTTP/2 what did not end with its head never does.
+    const isHeadLast = isLast && body === null && (this.#isHeadOnly || upstream.version !== '2')
+    upstream.sendHead(head, isHeadLast)
+    let goOn = true
+    if (body !== null) goOn = body.sendTo((bytes, from, to, end) => upstream.sendData(bytes, from, to, end), isLast)
+    else if (isLast && !isHeadLast) upstream.sendData(NOTHING, 0, 0, true)
     const mayRepeat = this.#mayRepeat || upstream.version === '2'
     if (!mayRepeat || this.#body?.isWithinLimit === false) this.forget()
     return goOn

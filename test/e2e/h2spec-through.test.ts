@@ -1,14 +1,11 @@
 // h2spec to three servers of HTTP/2, through two sidecars and, for comparison, directly. A failure through them needs its rule of RFC 9113 in
 // docs/http2-conformance.md; there is none.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { programOf } from '../integration/programs/programs.ts'
-import { until } from '../support/caller.ts'
+import { type ForeignServer, listening, start } from '../support/foreign-server.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { type CaseResult, runH2spec } from '../support/h2spec.ts'
 import { startHttp2App } from '../support/http2.ts'
@@ -23,6 +20,11 @@ afterEach(async () => {
   for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
 })
 
+function kept(server: ForeignServer): ForeignServer {
+  toClose.push(server)
+  return server
+}
+
 function scratch(): string {
   const directory = mkdtempSync(join(tmpdir(), 'weft-h2spec-'))
   toClose.push({
@@ -33,42 +35,11 @@ function scratch(): string {
   return directory
 }
 
-function start(program: string, argv: readonly string[]): ChildProcess {
-  const child = spawn(program, argv, { stdio: 'ignore' })
-  toClose.push({
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null) return
-      const exit = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exit
-    },
-  })
-  return child
-}
-
-const isOpen = (port: number) =>
-  new Promise<boolean>((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
-    const answer = (is: boolean) => {
-      socket.destroy()
-      resolve(is)
-    }
-    socket.on('connect', () => answer(true)).on('error', () => answer(false))
-  })
-
-async function listening(program: string, child: ChildProcess, port: number): Promise<number> {
-  await until(`${program} listens`, () => {
-    if (child.exitCode !== null) throw new Error(`${program} has ended with ${child.exitCode}`)
-    return isOpen(port)
-  })
-  return port
-}
-
 async function nghttpd(): Promise<number> {
   const program = programOf('nghttpd', 'nghttp2-server')
   const [directory, [port = 0]] = [scratch(), await freePorts(1)]
   writeFileSync(join(directory, 'index.html'), BODY)
-  return listening(program, start(program, ['--no-tls', '-a', '127.0.0.1', '-d', directory, `${port}`]), port)
+  return listening(kept(start(program, ['--no-tls', '-a', '127.0.0.1', '-d', directory, `${port}`])), port)
 }
 
 async function nginx(): Promise<number> {
@@ -85,7 +56,7 @@ async function nginx(): Promise<number> {
     `daemon off; master_process off; user root; pid ${directory}/pid; events {}
 http { access_log off; ${temporary.join(' ')} server { listen 127.0.0.1:${port} http2; return 200 "${BODY}"; } }`,
   )
-  return listening(program, start(program, ['-p', directory, '-e', 'stderr', '-c', file]), port)
+  return listening(kept(start(program, ['-p', directory, '-e', 'stderr', '-c', file])), port)
 }
 
 async function node(): Promise<number> {
