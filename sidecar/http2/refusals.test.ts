@@ -68,6 +68,11 @@ const MALFORMED: [string, Fields, string][] = [
   ['content_length', [...requestTo('/'), 'content_length', '1'], 'a field that some servers read as framing'],
   ['te', [...requestTo('/'), 'te', 'gzip'], 'TE other than trailers'],
   ['another Host', [...requestTo('/'), 'host', 'other'], 'a Host other than :authority'],
+  ...[but(':method', 'CONNECT'), requestTo('/')].map((fields): [string, string[], string] => [
+    `${fields[1]} with :protocol`,
+    [...fields.slice(0, 8), ':protocol', 'websocket'],
+    'extended CONNECT (RFC 8441), which SETTINGS do not offer: open a WebSocket by HTTP/1.1',
+  ]),
   ['two Hosts', [...without(':authority'), 'host', 'a', 'host', 'a'], 'a Host that must not be'],
   ['a bad Host', [...without(':authority'), 'host', 'a@b'], 'a Host that is not a host and port'],
   ['a bad Content-Length', [...requestTo('/'), 'content-length', '+1'], 'a Content-Length that is not a number'],

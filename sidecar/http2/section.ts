@@ -17,6 +17,8 @@ import {
 export type SectionKind = 'request' | 'response' | 'trailers'
 
 const COLON = 0x3a
+/** Our SETTINGS do not offer it, so that clients fall back to a connection of HTTP/1.1 by themselves; without the offer it is malformed. */
+const EXTENDED = 'extended CONNECT (RFC 8441), which SETTINGS do not offer: open a WebSocket by HTTP/1.1'
 const NO_FIELDS: Fields = []
 const OF_HOP = new Set([
   'connection',
@@ -46,6 +48,8 @@ export class Section implements FieldSink {
   #authority = ''
   #path = ''
   #hasAuthority = false
+  /** :protocol has come (RFC 8441). */
+  #isExtended = false
   #host: string | null = null
   #cookieAt = -1
   #secrets: string[] | null = null
@@ -64,7 +68,7 @@ export class Section implements FieldSink {
     this.contentLength = -1
     this.status = this.sizeBytes = this.#count = 0
     this.method = this.#scheme = this.#authority = this.#path = ''
-    this.#hasRegular = this.#hasAuthority = false
+    this.#hasRegular = this.#hasAuthority = this.#isExtended = false
     this.#host = this.#secrets = null
     this.#cookieAt = -1
   }
@@ -144,6 +148,9 @@ export class Section implements FieldSink {
         if (this.#path !== '' || value === '' || !consistsOf(value, TARGET)) this.refuse('a bad :path')
         this.#path = value
         return
+      case ':protocol':
+        this.#isExtended = true
+        return
       default:
         this.refuse('a pseudo-field that does not belong here')
     }
@@ -157,7 +164,8 @@ export class Section implements FieldSink {
 
   #finishRequest(): void {
     const { method } = this
-    if (method === 'CONNECT') this.refuse('CONNECT', 'CONNECT_REFUSED')
+    if (this.#isExtended) this.refuse(EXTENDED)
+    else if (method === 'CONNECT') this.refuse('CONNECT', 'CONNECT_REFUSED')
     else if (method === '' || this.#scheme === '' || this.#path === '') this.refuse('a pseudo-field is missing')
     else if (this.#path.charCodeAt(0) !== 0x2f && !(this.#path === '*' && method === 'OPTIONS'))
       this.refuse('a :path without a slash')

@@ -1,4 +1,5 @@
 // HTTP/2 through two sidecars: from the application, between the sidecars, and to the application.
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { describe, expect, test } from 'vitest'
@@ -96,6 +97,28 @@ describe('an application that speaks HTTP/2 to one that does', () => {
 
     expect(answer.status).toBe(503)
     expect(answer.headers['x-weft-reason']).toBe('CONNECT_FAILED')
+  })
+
+  test('is offered no WebSocket by extended CONNECT, and told why when it tries, also where the application would take it', async () => {
+    const app = await http2App((stream) => stream.respond({ ':status': 200 }, { endStream: true }), {
+      enableConnectProtocol: true,
+    })
+    const client = await clientOf(await pairFor({ application: app.port }))
+    expect(await client.request({ ':path': '/' })).toMatchObject({ status: 200 })
+    const chat = client.session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat' })
+    chat.on('error', () => {})
+    const closed = new Promise((resolve) => chat.on('close', resolve))
+    let why = ''
+    chat.on('data', (chunk: Buffer) => {
+      why += chunk.toString()
+    })
+    const [head] = await once(chat, 'response')
+    await closed
+
+    expect(client.session.remoteSettings.enableConnectProtocol).toBe(false)
+    expect([head[':status'], head['x-weft-reason']]).toEqual([400, 'BAD_REQUEST'])
+    expect(why).toContain('extended CONNECT (RFC 8441), which SETTINGS do not offer: open a WebSocket by HTTP/1.1')
+    expect(app.sessions()).toBe(1)
   })
 
   test('cannot speak as a sidecar does', async () => {

@@ -185,6 +185,5 @@ function isValue(bytes: Buffer, from: number, to: number): boolean {
   return true
 }
 
-function isPseudo(name: string): boolean {
-  return name === ':method' || name === ':scheme' || name === ':authority' || name === ':path' || name === ':status'
-}
+const PSEUDO = new Set([':method', ':scheme', ':authority', ':path', ':status', ':protocol'])
+const isPseudo = (name: string): boolean => PSEUDO.has(name)
