@@ -37,7 +37,7 @@ LABEL org.opencontainers.image.title="weft-sidecar" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
 USER 1337:1337
-CMD ["/weft/sidecar.js"]
+CMD ["--max-semi-space-size=4", "--no-parallel-scavenge", "/weft/sidecar.js"]
 
 FROM node AS weft-control
 WORKDIR /weft

@@ -1,6 +1,7 @@
 // Who is compared: our sidecar as it is shipped (one bundle) and Envoy, each as one hop and as a pair with mutual TLS between.
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { HEAP_FLAGS } from '#shared/pod/heap.ts'
 import { BUNDLE } from '../../scripts/bundle.ts'
 import { createTestAuthority } from '../../test/support/svid.ts'
 import { type EnvoyConfig, findEnvoy, startEnvoy } from './envoy.ts'
@@ -102,7 +103,8 @@ function createWeft(program: readonly string[], profiles?: string) {
     const port = await freePort()
     const profile = profiles === undefined ? [] : [join(profiles, `${port}.cpuprofile`)]
     const given: ProxyConfig = { ...config, port, traces: null, accessLog: false }
-    return { port, running: await start([process.execPath, ...program, JSON.stringify(given), ...profile], port) }
+    const node = [process.execPath, ...HEAP_FLAGS]
+    return { port, running: await start([...node, ...program, JSON.stringify(given), ...profile], port) }
   }
 }
 

@@ -2,6 +2,7 @@
 // is newer; in an image they lie there.
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { HEAP_FLAGS } from '#shared/pod/heap.ts'
 import { Failure, messageOf } from '../failure.ts'
 import { run } from './system.ts'
 
@@ -37,6 +38,6 @@ export async function prepareBundles(): Promise<(bundle: Bundle) => readonly str
   return (bundle) => {
     const file = join(directory, 'dist', `${bundle}.js`)
     if (!existsSync(file)) throw new Failure(`${file} is missing`, 'Run: scripts/with-node node scripts/build.ts')
-    return [process.execPath, '--enable-source-maps', file]
+    return [process.execPath, ...(bundle === 'sidecar' ? HEAP_FLAGS : []), '--enable-source-maps', file]
   }
 }

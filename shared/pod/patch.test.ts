@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { HEAP_FLAGS } from './heap.ts'
 import type { Container, Pod } from './kubernetes-pod.ts'
 import { applyPatch } from './patch.fixture.ts'
 import { injectPod, podPatch } from './patch.ts'
@@ -187,7 +188,7 @@ describe('resources are what an API server accepts', () => {
     expect(of({})).toEqual({
       requests: { cpu: '50m', memory: '96Mi' },
       limits: { memory: '256Mi' },
-      command: ['node', '--max-old-space-size=192', '/weft/sidecar.js'],
+      command: ['node', ...HEAP_FLAGS, '--max-old-space-size=192', '/weft/sidecar.js'],
       warnings: [],
     })
   })

@@ -3,6 +3,7 @@
 import { TOKEN_AUDIENCE } from '#shared/identity/kubernetes.ts'
 import type { PortSpan } from './annotation-values.ts'
 import type { SidecarOptions } from './annotations.ts'
+import { HEAP_FLAGS } from './heap.ts'
 import type { Container, Named, Resources } from './kubernetes-pod.ts'
 import { INIT_CONTAINER, PORTS, PROXY_CONTAINER, SIDECAR_ID, VOLUMES } from './names.ts'
 import type { TakenProbes } from './probes.ts'
@@ -90,7 +91,7 @@ export function proxyContainer(settings: InjectionSettings, facts: SidecarFacts)
   return {
     ...common(PROXY_CONTAINER, settings),
     restartPolicy: 'Always',
-    command: ['node', ...heap, '/weft/sidecar.js'],
+    command: ['node', ...HEAP_FLAGS, ...heap, '/weft/sidecar.js'],
     env: environment(settings, facts),
     ports: [
       { name: 'weft-inbound', containerPort: PORTS.inbound, protocol: 'TCP' },

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WorkloadConfig } from '#shared/decide/config.ts'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
+import { HEAP_FLAGS } from '#shared/pod/heap.ts'
 import { CLIENT_ID, SERVER_ID } from './pair.ts'
 import { createTestAuthority } from './svid.ts'
 
@@ -45,7 +46,7 @@ export async function startPairProcesses(options: PairProcessesOptions): Promise
   const authority = await createTestAuthority()
   const children: ChildProcess[] = []
   const start = async (description: Omit<HalfDescription, 'application' | 'identity'>, id: string) => {
-    const child = fork(join(import.meta.dirname, 'half-process.ts'), { stdio: 'inherit', execArgv: [] })
+    const child = fork(join(import.meta.dirname, 'half-process.ts'), { stdio: 'inherit', execArgv: [...HEAP_FLAGS] })
     children.push(child)
     child.send({ ...description, application, identity: plain(await authority.issue(id)) })
     const [port] = (await once(child, 'message')) as [number]
