@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createControlMetrics } from './metrics.ts'
 
-const NOTHING = { sidecars: 0, isLeader: undefined, kinds: [] }
+const NOTHING = { sidecars: 0, isLeader: undefined, kinds: [], gatewayApi: undefined }
 const lines = (page: string) => page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
 
 test('what is true at the moment is told as it is asked', () => {
@@ -10,20 +10,23 @@ test('what is true at the moment is told as it is asked', () => {
     { kind: 'pods', isSynced: true, objects: 12 },
     { kind: 'httproutes', isSynced: false, objects: 0 },
   ]
-  const page = lines(metrics.render({ sidecars: 3, isLeader: true, kinds }))
-  expect(page.slice(0, 6)).toEqual([
+  const page = lines(
+    metrics.render({ sidecars: 3, isLeader: true, kinds, gatewayApi: { version: 'v1.6.3', channel: 'standard' } }),
+  )
+  expect(page.slice(0, 7)).toEqual([
     'weft_control_sidecars 3',
     'weft_control_leader 1',
     'weft_control_informer_synced{kind="pods"} 1',
     'weft_control_informer_synced{kind="httproutes"} 0',
     'weft_control_objects{kind="pods"} 12',
     'weft_control_objects{kind="httproutes"} 0',
+    'weft_control_gateway_api_info{version="v1.6.3",channel="standard"} 1',
   ])
 })
 
 test('where the configuration is files there is no leader and no kind', () => {
   const page = lines(createControlMetrics().render(NOTHING))
-  expect(page.filter((line) => /leader|informer|objects/.test(line))).toEqual([])
+  expect(page.filter((line) => /leader|informer|objects|gateway/.test(line))).toEqual([])
 })
 
 test('compilations, reviews and writes are counted by how they ended', () => {

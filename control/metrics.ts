@@ -19,6 +19,8 @@ export interface Standing {
   readonly sidecars: number
   /** undefined: there are no replicas among which one would lead. */
   readonly isLeader: boolean | undefined
+  /** undefined: not known, not installed, or not asked for. */
+  readonly gatewayApi: { readonly version: string; readonly channel: string } | undefined
   /** What is read from the API server; none where the configuration is files. */
   readonly kinds: readonly KindStanding[]
 }
@@ -50,7 +52,7 @@ export function createControlMetrics(): ControlMetrics {
   }
 }
 
-function gauges({ sidecars, isLeader, kinds }: Standing): readonly string[] {
+function gauges({ sidecars, isLeader, kinds, gatewayApi }: Standing): readonly string[] {
   const byKind = (numberOf: (standing: KindStanding) => number) =>
     kinds.map((standing): Sample => [{ kind: standing.kind }, numberOf(standing)])
   return [
@@ -72,6 +74,12 @@ function gauges({ sidecars, isLeader, kinds }: Standing): readonly string[] {
       'weft_control_objects',
       'Objects of the kind that are known.',
       byKind(({ objects }) => objects),
+    ),
+    ...writeMetric(
+      'gauge',
+      'weft_control_gateway_api_info',
+      'Which CRDs of the Gateway API are installed; always 1.',
+      gatewayApi === undefined ? [] : [[{ version: gatewayApi.version, channel: gatewayApi.channel }, 1]],
     ),
   ]
 }

@@ -16,6 +16,7 @@ import type { ControlParts } from './start.ts'
 import { startStatusWriter } from './status-writer/writer.ts'
 import { startValidation } from './validate/serve.ts'
 import { watchFiles } from './watch/files.ts'
+import { watchGatewayApi } from './watch/gateway-api.ts'
 import { type KubernetesWatch, watchKubernetes } from './watch/kubernetes.ts'
 
 export interface Source {
@@ -25,7 +26,7 @@ export interface Source {
   /** Where there may be several replicas of control. */
   readonly replicas?: Replicas
   /** Of the API server and of the other replicas, where there are any. */
-  standing(): Pick<Standing, 'kinds' | 'isLeader'>
+  standing(): Pick<Standing, 'kinds' | 'isLeader' | 'gatewayApi'>
   /** Begins to tell the objects themselves what became of them, where they can be told. */
   report(start: ReplicasStart): Reporting
   /** Begins to check objects before they are stored, where that is asked for; returns the way to end it, for any number of calls. */
@@ -59,7 +60,7 @@ function openFiles(config: ControlConfig, parts: SourceParts): Source {
     resign: nothing,
     close: nothing,
   })
-  const standing = () => ({ kinds: [], isLeader: undefined })
+  const standing = () => ({ kinds: [], isLeader: undefined, gatewayApi: undefined })
   return { model, problems, store, standing, report, validate: () => nothing, close: async () => close() }
 }
 
@@ -69,6 +70,7 @@ async function openKubernetes(config: ControlConfig, parts: SourceParts): Promis
   const { trustDomain, systemNamespace, controlService } = config
   const { onCompiled, onWrite } = parts.metrics
   const watch = watchKubernetes({ ...parts, client, trustDomain, systemNamespace, controlService, onCompiled })
+  const gatewayApi = watchGatewayApi({ ...parts, client })
   const replica = config.replica || hostname()
   const replicas = createReplicas({ ...parts, ...config, ...watch, client, replica })
   let leader: Watch<boolean> | undefined
@@ -76,7 +78,11 @@ async function openKubernetes(config: ControlConfig, parts: SourceParts): Promis
     ...watch,
     store: clusterStore,
     replicas,
-    standing: () => ({ kinds: watch.kinds(), isLeader: leader?.current ?? false }),
+    standing: () => ({
+      kinds: watch.kinds(),
+      isLeader: leader?.current ?? false,
+      gatewayApi: gatewayApi.found.current,
+    }),
     report(start) {
       const running = replicas.start(start)
       leader = running.leader.isLeader
@@ -93,6 +99,7 @@ async function openKubernetes(config: ControlConfig, parts: SourceParts): Promis
     validate: () => (config.validate ? validate(config, parts, watch, client) : async () => {}),
     async close() {
       watch.close()
+      gatewayApi.close()
       client.close()
     },
   }

@@ -59,6 +59,13 @@ export const PODS = kind('', 'v1', 'pods', 'Pod')
 export const ENDPOINT_SLICES = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice')
 export const LEASES = kind('coordination.k8s.io', 'v1', 'leases', 'Lease')
 export const CLUSTER_ROLES = kind('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', false)
+export const CUSTOM_RESOURCES = kind(
+  'apiextensions.k8s.io',
+  'v1',
+  'customresourcedefinitions',
+  'CustomResourceDefinition',
+  false,
+)
 const webhooks = (plural: string, name: string) => kind('admissionregistration.k8s.io', 'v1', plural, name, false)
 export const MUTATING_WEBHOOKS = webhooks('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration')
 export const VALIDATING_WEBHOOKS = webhooks('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration')

@@ -161,6 +161,7 @@ test.each([
       'update leases.coordination.k8s.io/weft-control-status -n weft-system',
       'update validatingwebhookconfigurations.admissionregistration.k8s.io/weft-control',
       'update secrets/weft-control-certificate -n weft-system',
+      'get customresourcedefinitions.apiextensions.k8s.io/httproutes.gateway.networking.k8s.io',
     ],
     [
       'get secrets -n weft-system',
@@ -169,7 +170,7 @@ test.each([
       'list namespaces',
       'list serviceaccounts -A',
       'list grpcroutes.gateway.networking.k8s.io -A',
-      'get customresourcedefinitions.apiextensions.k8s.io/httproutes.gateway.networking.k8s.io',
+      'get customresourcedefinitions.apiextensions.k8s.io/trafficpolicies.weft.dev',
       'update validatingwebhookconfigurations.admissionregistration.k8s.io/another',
       'get configmaps -n shop',
       'patch trafficpolicies.weft.dev/one -n shop',

@@ -25,6 +25,7 @@ import { createReplicas } from '../../control/replicas/replicas.ts'
 import { createSidecars } from '../../control/serve/sidecars.ts'
 import { openSource } from '../../control/source.ts'
 import { startStatusWriter } from '../../control/status-writer/writer.ts'
+import { type GatewayApi, watchGatewayApi } from '../../control/watch/gateway-api.ts'
 import { type KubernetesWatch, watchKubernetes } from '../../control/watch/kubernetes.ts'
 import { type ApiServer, gatewayApiCrd, startApiServer } from '../support/apiserver.ts'
 import { grantAsChart } from '../support/chart-rules.ts'
@@ -85,6 +86,13 @@ describe('control on a real API server', () => {
     await modelWhere(() => true)
     // A storage that has just been made says so for a moment.
     await expect.poll(() => watch.failures()).toEqual([])
+  })
+
+  test('it knows of which version and channel the CRDs of the Gateway API are', async () => {
+    const { found, close } = watchGatewayApi({ ...parts, client })
+    const known = (value: GatewayApi | undefined): value is GatewayApi => value !== undefined
+    const gatewayApi = await until(found, known, AbortSignal.timeout(60_000)).finally(close)
+    expect(gatewayApi).toEqual({ version: 'v1.6.3', channel: 'standard', isRecent: true })
   })
 
   test('a service is served by its ready pods, and a pod that is deleted is left out at once', async () => {

@@ -104,7 +104,7 @@ describe('routes and policies on their way into a real API server', () => {
   const targetRefs = [{ group: '', kind: 'Service', name: 'catalog' }]
 
   test('each review is counted by how it ended, and how long it took', async () => {
-    const page = () => metrics.render({ sidecars: 0, isLeader: undefined, kinds: [] })
+    const page = () => metrics.render({ sidecars: 0, isLeader: undefined, kinds: [], gatewayApi: undefined })
     const countOf = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(page())?.[1])
     const names = ['denied', 'accepted'].map((outcome) => `weft_control_reviews_total\\{outcome="${outcome}"\\}`)
     const before = [...names, 'weft_control_review_duration_seconds_count'].map(countOf)

@@ -26,6 +26,13 @@ const EVERYWHERE: readonly (Rule | When)[] = [
   { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes'], verbs: READ },
   { apiGroups: ['gateway.networking.k8s.io'], resources: ['referencegrants'], verbs: WATCH },
   { apiGroups: ['gateway.networking.k8s.io'], resources: ['httproutes/status'], verbs: ['patch'] },
+  // Its annotations say of which version it is.
+  {
+    apiGroups: ['apiextensions.k8s.io'],
+    resources: ['customresourcedefinitions'],
+    resourceNames: ['httproutes.gateway.networking.k8s.io'],
+    verbs: ['get'],
+  },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies', 'meshpolicies'], verbs: READ },
   { apiGroups: ['weft.dev'], resources: ['trafficpolicies/status', 'meshpolicies/status'], verbs: ['patch'] },
   validationRule,
