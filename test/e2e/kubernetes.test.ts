@@ -173,8 +173,10 @@ test('Strict refuses a pod that has no sidecar', async () => {
   for (const url of refused) expect(await world.stranger.request(url), url).toMatchObject({ status: 0 })
   // It is Strict that refuses: the stranger reaches what is no part of the mesh.
   expect(await world.stranger.request('http://echo/')).toMatchObject({ status: 200 })
-  const log = await accessLogOf(world.inside, 'app=web')
-  expect(log.map((line) => line['weft.reason'])).toContain('STRICT_MTLS')
+  await until('the reason is logged', async () => {
+    const log = await accessLogOf(world.inside, 'app=web')
+    return log.some((line) => line['weft.reason'] === 'STRICT_MTLS')
+  })
 })
 
 test('nothing of a call can be read on the link between pods', async () => {
