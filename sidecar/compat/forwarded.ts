@@ -1,6 +1,5 @@
 // What http2-proxy takes for a request and a response of node:http. It joins them with its own request to the application; what
 // is told of them comes from and goes to the streams of an exchange.
-import { EventEmitter } from 'node:events'
 import { Duplex, Readable } from 'node:stream'
 
 /** http2-proxy writes a Forwarded field of these, which does not go out: the fields are the exchange's. */
@@ -28,8 +27,21 @@ export class ForwardedRequest extends Readable {
   }
 }
 
-/** Tells http2-proxy of the end, and is never written to: answers are read from its request. */
-export class ForwardedResponse extends EventEmitter {}
+/**
+ * Tells http2-proxy of the end; answers are read from its request. It is written to only when an application changes the protocol without
+ * being asked, which has ended the exchange by then: http2-proxy joins the two all the same.
+ */
+export class ForwardedResponse extends Duplex {
+  constructor() {
+    super({ autoDestroy: false })
+  }
+
+  override _read(): void {}
+
+  override _write(_chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    callback()
+  }
+}
 
 /** The caller's end of a tunnel. The first thing that http2-proxy writes to it is the head, which its request has told already. */
 export class TunnelEnd extends Duplex {

@@ -298,3 +298,12 @@ test('a trailer with a line feed, which HTTP/2 of Node lets through, goes no fur
   expect(app.heard).toHaveLength(1)
   expect(app.heard[0]).not.toContain('a\nb')
 })
+
+test('a 101 that nobody asked for ends its exchange, and no more', async () => {
+  const app = await bytesApp(() => 'HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nraw')
+  const pair = await compatPair(app.port)
+
+  for (let left = 2; left > 0; left--)
+    expect(await exchange(pair.port, `GET / HTTP/1.1\r\nHost: a\r\n${CLOSE}`)).toMatch(/^HTTP\/1\.1 502 /)
+  expect(await callHttp2(pair.port, (client) => client.request({ ':path': '/' }))).toBe(502)
+})
