@@ -10,7 +10,7 @@ import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { silentLog } from '#shared/log.ts'
 import { Watched } from '#shared/watch.ts'
 import { startListener } from '../../sidecar/accept/listener.ts'
-import { createSidecar } from '../../sidecar/sidecar.ts'
+import { createSidecar, type SidecarParts } from '../../sidecar/sidecar.ts'
 import { destinationConfig, TRUST_DOMAIN, workloadConfig } from './discovery.ts'
 import { createTestAuthority, type TestAuthority } from './svid.ts'
 
@@ -54,6 +54,8 @@ export interface PairOptions {
   readonly serverClock?: Clock
   /** Of the client's pod: an endpoint there is itself. */
   readonly podAddresses?: readonly string[]
+  /** In the place of one that keeps nothing. */
+  readonly telemetry?: (direction: HalfOptions['direction']) => Telemetry
   /** Of the client's sidecar, as WEFT_PEER_CONNECTIONS. */
   readonly peerConnections?: number
 }
@@ -79,6 +81,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     endpoints,
     clock: options.clock ?? systemClock,
     podAddresses: options.podAddresses ?? [],
+    telemetry: options.telemetry?.('outbound'),
     peerConnections: options.peerConnections ?? 4,
   })
   return {
@@ -111,9 +114,11 @@ async function startServer(authority: TestAuthority, options: PairOptions, appli
     endpoints: [],
     clock: options.serverClock ?? systemClock,
     podAddresses: [],
+    telemetry: options.telemetry?.('inbound'),
   })
 }
 
+type Telemetry = Pick<SidecarParts, 'tracing' | 'metrics'>
 type Half = Awaited<ReturnType<typeof startHalf>>
 
 export interface HalfOptions {
@@ -127,6 +132,7 @@ export interface HalfOptions {
   readonly podAddresses: readonly string[]
   /** As WEFT_PEER_CONNECTIONS. */
   readonly peerConnections?: number
+  readonly telemetry?: Telemetry | undefined
 }
 
 export async function startHalf(options: HalfOptions) {
@@ -152,6 +158,7 @@ export async function startHalf(options: HalfOptions) {
     identity,
     tracing: { inbound: STEP, outbound: STEP },
     metrics: { setBreaker() {}, connectionOpened() {}, retryOverBudget() {} },
+    ...options.telemetry,
     emit: (event) => events.push(event),
     clock: options.clock,
     random: Math.random,
