@@ -206,6 +206,15 @@ spec: { command: [node] }
     expect(model.destination('10.77.0.10:8080', 'front')?.protocol).toBe('opaque')
     expect(model.workload('catalog-0')?.ports).toEqual([{ port: 8080, protocol: 'opaque', service: 'shop/catalog' }])
   })
+
+  test('is bytes also where the pod that declares it has no sidecar, and where the service says tcp and has no pods', () => {
+    const annotations = { 'config.weft.dev/opaque-ports': '8080' }
+    const bare = shop([], [pod('catalog-0', 10, { isMeshed: false, annotations })])
+    expect(bare.destination(CATALOG_ADDRESS, 'front')?.protocol).toBe('opaque')
+    const tcp = CATALOG.replace('port: 80,', 'port: 80, appProtocol: tcp,')
+    const { destination } = compile(load(tcp), world([]))
+    expect(destination(CATALOG_ADDRESS, 'front')?.protocol).toBe('opaque')
+  })
 })
 
 describe('the engine of a port', () => {
