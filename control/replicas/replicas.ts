@@ -80,9 +80,20 @@ export function createReplicas(options: ReplicasOptions): Replicas {
   }
 }
 
-/** Of this name, without its namespace. */
-function readyReplicas({ model, systemNamespace, controlService }: ReplicasOptions): readonly string[] {
-  const slices = model.current?.slicesOf(`${systemNamespace}/${controlService}`) ?? []
+/** By model: asked for each sidecar at each change. */
+const ready = new WeakMap<object, readonly string[]>()
+
+/** Names without their namespace. */
+function readyReplicas(options: ReplicasOptions): readonly string[] {
+  const model = options.model.current
+  if (model === undefined) return []
+  const names = ready.get(model) ?? findReady(model, options)
+  ready.set(model, names)
+  return names
+}
+
+function findReady(model: Pick<Model, 'slicesOf'>, { systemNamespace, controlService }: ReplicasOptions) {
+  const slices = model.slicesOf(`${systemNamespace}/${controlService}`)
   const pods = slices.flatMap(({ endpoints }) =>
     endpoints.flatMap(({ ready, terminating, pod }) => (ready && !terminating && pod !== null ? [pod] : [])),
   )

@@ -165,14 +165,15 @@ test('who takes the Lease over is told everything anew, and knows until then tha
   await sidecarAt(a, 'web-0')
   await sidecarAt(b, 'web-1')
   await untilTrue(() => countAt(a)?.applied === 2)
-  const missing: string[][] = []
+  let missing: readonly string[] | undefined
   b.running.leader.isLeader.subscribe(() => {
     b.running.counts.standings()
-    missing.push([...b.running.counts.missing(POLICY, 1)])
+    // On a machine that does something else for a second a Lease is lost and taken again.
+    missing ??= b.running.counts.missing(POLICY, 1)
   })
   await a.running.leader.resign()
   await untilTrue(() => isWhole(b))
-  expect(missing).toEqual([['a']])
+  expect(missing).toEqual(['a'])
   expect(countAt(b)).toMatchObject({ applied: 2, of: 2 })
   expect(a.running.known().counted).toEqual({ scope: 'replica', replica: 'a', leader: 'b' })
 })
