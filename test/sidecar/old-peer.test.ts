@@ -53,7 +53,8 @@ async function startOldSidecar(pair: Pair, application: number): Promise<string[
 }
 
 async function pairBefore(application: number): Promise<{ readonly pair: Pair; readonly agreed: string[] }> {
-  const pair = await startPair({ application })
+  // Declared, so that a client that is slow to begin is not taken for one that waits for the server.
+  const pair = await startPair({ application, config: { protocol: 'http' } })
   toClose.push(pair)
   return { pair, agreed: await startOldSidecar(pair, application) }
 }
