@@ -43,7 +43,7 @@ export class BufferPool {
  */
 const isDoneWhenWritten = (stream: Duplex): boolean => stream instanceof Socket
 
-/** Four records of TLS of the largest size, so that none is cut into a full one and a small one. */
-export const OUTPUT_BYTES = 64 * 1024
+/** Four frames of HTTP/2 of the largest size. */
+export const OUTPUT_BYTES = 64 * 1024 + 64
 /** For what is written at a time; given back when the kernel, or TLS, has taken it. */
 export const outputBuffers = new BufferPool(OUTPUT_BYTES, 32)

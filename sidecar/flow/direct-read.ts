@@ -6,8 +6,11 @@ import type { Duplex } from 'node:stream'
 
 // Twice as much is hardly faster, and what a stalled reader leaves in the process is of this size.
 const SHARED = Buffer.allocUnsafeSlow(256 * 1024)
-/** Where what is read may have to be kept as a whole, as it is of a client that sends requests before it has its answers. */
-export const SHORT_READ_BYTES = 64 * 1024
+/**
+ * Where what is read may have to be kept as a whole, as it is of a client that sends requests before it has its answers: some 64 KiB, and of
+ * a body as much as four frames take that each fill a record of TLS.
+ */
+export const SHORT_READ_BYTES = 4 * (16_384 - 9)
 
 interface Internals {
   readonly _handle?: { useUserBuffer?(buffer: Uint8Array): void } | null

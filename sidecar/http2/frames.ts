@@ -63,7 +63,7 @@ export function writeSettings(output: Output, flags: number, settings: readonly 
   }
 }
 
-/** One DATA frame of at most DATA_LIMIT_BYTES; the bytes are copied. */
+/** One DATA frame of at most FRAME_LIMIT_BYTES; the bytes are copied. */
 export function writeData(
   output: Output,
   streamId: number,

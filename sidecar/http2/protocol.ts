@@ -40,7 +40,7 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 export const FRAME_HEAD_BYTES = 9
 /** What every peer must take (section 4.2); larger ones would only let one stream hold up the others. */
 export const FRAME_LIMIT_BYTES = 16_384
-/** Of a body in one frame: with its head it fills a record of TLS, and neither is read in two pieces. */
+/** Of a body in one frame that with its head fills a record of TLS. */
 export const DATA_LIMIT_BYTES = FRAME_LIMIT_BYTES - FRAME_HEAD_BYTES
 /** Of both windows until SETTINGS or WINDOW_UPDATE say otherwise. */
 export const INITIAL_WINDOW_BYTES = 65_535

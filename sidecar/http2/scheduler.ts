@@ -2,7 +2,7 @@
 // a frame each, so that a large body never holds up a small one by more than what is already under way.
 import { writeData } from './frames.ts'
 import type { Output } from './output.ts'
-import { DATA_LIMIT_BYTES, INITIAL_WINDOW_BYTES } from './protocol.ts'
+import { DATA_LIMIT_BYTES, FRAME_LIMIT_BYTES, INITIAL_WINDOW_BYTES } from './protocol.ts'
 
 /** What the scheduler needs of a stream. */
 export interface Sender {
@@ -34,7 +34,7 @@ export class Scheduler {
   sendNow(sender: Sender, bytes: Uint8Array, from: number, to: number, end: boolean): number {
     let at = from
     while (at < to && this.#ready.length === 0 && !this.#output.isFull) {
-      const size = Math.min(to - at, this.#roomOf(sender))
+      const size = sizeOf(to - at, this.#roomOf(sender))
       if (size <= 0) break
       this.write(sender, bytes, at, at + size, end && at + size === to)
       at += size
@@ -74,6 +74,11 @@ export class Scheduler {
   }
 
   #roomOf(sender: Sender): number {
-    return Math.min(DATA_LIMIT_BYTES, sender.sendWindow, this.sendWindow)
+    return Math.min(FRAME_LIMIT_BYTES, sender.sendWindow, this.sendWindow)
   }
+}
+
+/** What came in one frame leaves in one; of more, as much as fills a record of TLS with its head, and so is read in one piece. */
+function sizeOf(bytes: number, room: number): number {
+  return bytes <= FRAME_LIMIT_BYTES ? Math.min(bytes, room) : Math.min(DATA_LIMIT_BYTES, room)
 }
