@@ -126,7 +126,7 @@ describe('behind a real API server', () => {
     await webhook?.close(0)
     other?.close()
     await api?.[Symbol.asyncDispose]()
-  }, 30_000)
+  }, 120_000)
 
   const startInjector = (port = 0) =>
     startWebhook({

@@ -71,7 +71,7 @@ describe('control on a real API server', () => {
     watch?.close()
     client?.close()
     await api?.[Symbol.asyncDispose]()
-  }, 60_000)
+  }, 180_000)
 
   const modelWhere = (isIt: (model: Model) => boolean): Promise<Model> =>
     until(watch.model, (model): model is Model => model !== undefined && isIt(model), AbortSignal.timeout(60_000))
@@ -193,7 +193,7 @@ describe('control on a real API server', () => {
     expect(conditions(before)[0]).toBe('Accepted False NoMatchingParent')
     await createService(api.client, 'shop', 'later')
     await told(HTTP_ROUTES, 'early', (found) => conditions(found)[0] === 'Accepted True Accepted')
-  }, 60_000)
+  }, 180_000)
 
   test('a route with a filter is refused by its field, while others live', async () => {
     const filters = [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'a', value: 'b' }] } }]

@@ -89,7 +89,7 @@ describe('against a real API server', () => {
     } finally {
       informer.close()
     }
-  }, 60_000)
+  }, 180_000)
 
   test('an informer lives through a restart of the API server and sees what changed meanwhile', async () => {
     await createNamespace(api.client, 'restart')
@@ -138,7 +138,7 @@ describe('against a real API server', () => {
     await sized(informer, 'ends', 1)
     expect(asked.lists).toBe(1)
     informer.close()
-  }, 60_000)
+  }, 180_000)
 
   test('a token that is refused is read anew from its file, and what is known stays known meanwhile', async () => {
     await createNamespace(api.client, 'tokens')
@@ -162,7 +162,7 @@ describe('against a real API server', () => {
     await sized(informer, 'tokens', 2)
     informer.close()
     own.close()
-  }, 60_000)
+  }, 180_000)
 
   test('a kind whose CRD comes later is missing until then', async () => {
     const informer = start(TRAFFIC_POLICIES)
@@ -170,7 +170,7 @@ describe('against a real API server', () => {
     for (const definition of customResourceDefinitions()) await api.installCrd(definition)
     await until(informer.state, (state): state is 'synced' => state === 'synced', deadline())
     informer.close()
-  }, 60_000)
+  }, 180_000)
 
   test('errors name the call, the kind and the object', async () => {
     await createNamespace(api.client, 'errors')
@@ -201,5 +201,5 @@ describe('against a real API server', () => {
     await until(other.isLeader, (is): is is true => is, deadline())
     await other.close()
     expect((await lease())['spec']).toMatchObject({ holderIdentity: '' })
-  }, 60_000)
+  }, 180_000)
 })

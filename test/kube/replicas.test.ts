@@ -64,7 +64,7 @@ afterAll(async () => {
   informer?.close()
   await address?.[Symbol.asyncDispose]()
   await api?.[Symbol.asyncDispose]()
-}, 60_000)
+}, 180_000)
 
 interface PolicyStatus {
   readonly applied?: string

@@ -66,7 +66,7 @@ afterAll(async () => {
   watch?.close()
   client?.close()
   await api?.[Symbol.asyncDispose]()
-}, 60_000)
+}, 180_000)
 
 interface Endpoint {
   readonly conditions?: object

@@ -81,7 +81,7 @@ describe('routes and policies on their way into a real API server', () => {
     watch?.close()
     client?.close()
     await api?.[Symbol.asyncDispose]()
-  }, 30_000)
+  }, 120_000)
 
   /** As the chart does, but asked at a port of this process. The caBundle is control's to fill in. */
   async function register(): Promise<void> {

@@ -159,7 +159,7 @@ describe('other protocols through two sidecars', () => {
     const took: number[] = []
     for (let tried = 0; tried < 5; tried++) {
       // New each time, as a sidecar remembers who speaks first.
-      const pair = await pairFor({ application })
+      const pair = await pairFor({ application, silenceMs: 20 })
       const startedAt = performance.now()
       expect(await bytesOf(tcpTo(pair.port), 11)).toBe('220 hello\r\n')
       took.push(performance.now() - startedAt)
