@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import type { HttpClientConnection } from '#flow/stream.ts'
 import { connectCompat } from '../../sidecar/compat/http1-client.ts'
 import { connectHttp1 } from '../../sidecar/http1/client.ts'
+import { portOf, startPair } from '../support/pair.ts'
 
 /** The status and the body of the answer to a GET, or how it was refused. */
 async function read(answer: string, open: (stream: Duplex) => HttpClientConnection): Promise<string> {
@@ -77,4 +78,25 @@ test.each([
   ['150 fields', `HTTP/1.1 200 OK\r\n${'X: 1\r\n'.repeat(150)}${LENGTH}\r\nok`, REFUSED],
 ])('an answer with %s is read as our own client reads it', async (_, answer, expected) => {
   expect([await read(answer, connectHttp1), await read(answer, connectCompat)]).toEqual([expected, expected])
+})
+
+test('an answer that no engine takes is a 502 from a server without a sidecar, and comes as bytes where its port is opaque', async () => {
+  const lines = 'HTTP/1.1 200 OK\nContent-Length: 2\n\nok'
+  await using server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(lines))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  await using pair = await startPair({ application: port, config: { protocol: 'http', engine: 'compat' } })
+  pair.endpoints.set([{ address: { host: '127.0.0.1', port }, weight: 1, identity: null, pod: 'device-0' }])
+  const received = async () => {
+    const socket = connect(pair.port, '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    return (await socket.toArray()).join('')
+  }
+
+  expect(await received()).toMatch(/^HTTP\/1\.1 502 .*\r\nx-weft-reason: UPSTREAM_PROTOCOL\r\n/s)
+  pair.destination.set({ ...pair.destination.current, protocol: 'opaque' })
+  expect(await received()).toBe(lines)
 })
