@@ -40,7 +40,7 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
     this.#bulk = new Bulk(clock)
     this.output.reserve(PREFACE.length).set(PREFACE, this.output.at)
     this.output.at += PREFACE.length
-    this.begin(clientSettings(this.windowBytes))
+    this.begin(clientSettings(this.firstWindowBytes))
     const read = (bytes: Buffer) => this.readFrames(bytes, 0)
     if (!readDirectly(stream, read)) stream.on('data', read)
     stream.on('end', () => this.onEnd())

@@ -24,7 +24,7 @@ import { Section, type SectionKind } from './section.ts'
 import { PeerSettings, type Settings } from './settings.ts'
 
 export interface Http2Options {
-  /** Of each stream: what its peer may send beyond what was delivered. Default 64 KiB. */
+  /** Of each stream: what its peer may send beyond what was delivered; 64 KiB until its body has been seen to flow. Default 64 KiB. */
   readonly windowBytes?: number
   /** Of the connection, refunded on receipt. Default 1 MiB. */
   readonly connectionWindowBytes?: number

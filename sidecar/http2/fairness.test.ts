@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { PREFACE } from './protocol.ts'
 import { startCodecServer } from './testing.ts'
-import { FramePeer, frame, get, settings, uint32 } from './testing-frames.ts'
+import { FramePeer, frame, get, getBlock, settings, uint32 } from './testing-frames.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -82,6 +82,50 @@ test('a body that comes byte by byte and waits for a window costs no more than i
   await peer.until(() => peer.frames.some(({ type, flags, streamId }) => type === 0 && flags === 1 && streamId === 1))
   const body = peer.frames.filter(({ type, streamId }) => type === 0 && streamId === 1)
   expect(Buffer.concat(body.map(({ payload }) => payload)).toString()).toBe('a'.repeat(65_536))
+})
+
+test('a reader that gives no window stops its source at the first byte, and one that stops later within 48 KiB', async () => {
+  await using server = await startCodecServer()
+  await using starving = await FramePeer.connect(server.port, Buffer.concat([PREFACE, settings([4, 0])]))
+  await using stopping = await FramePeer.connect(server.port, Buffer.concat([PREFACE, settings([4, 10])]))
+  starving.send(get(1))
+  await server.request(0)
+  stopping.send(get(1))
+  await server.request(1)
+  const accepted = server.requests.map(({ stream }) => {
+    stream.sendHead([':status', '200'], false)
+    let count = 1
+    while (stream.sendData(Buffer.alloc(16_384), 0, 16_384, false)) count++
+    return count
+  })
+
+  expect(accepted).toEqual([1, 3])
+})
+
+test('a stream may be sent 64 KiB until its body flows, and what the connection allows from then on', async () => {
+  const windowBytes = 256 * 1024
+  await using server = await startCodecServer({ windowBytes })
+  await using peer = await FramePeer.connect(server.port)
+  expect((await peer.frame(4, 0)).payload.readUInt32BE(8)).toBe(65_535)
+  peer.send(frame(1, 4, 1, getBlock()), frame(1, 4, 3, getBlock()))
+  const flowing = await server.request(0)
+  ;(await server.request(1)).stream.pause()
+  const allowed = (id: number) =>
+    peer.frames
+      .filter(({ type, streamId }) => type === 8 && streamId === id)
+      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535)
+  let sent = 0
+  while (sent < 512 * 1024) {
+    if (sent === 0) peer.send(frame(0, 0, 3, Buffer.alloc(16_384)))
+    peer.send(frame(0, 0, 1, Buffer.alloc(16_384)))
+    sent += 16_384
+    await flowing.until(() => flowing.body.length === sent)
+    await peer.until(() => allowed(1) - sent >= 16_384)
+  }
+
+  expect(allowed(1)).toBeGreaterThan(sent + 64 * 1024)
+  expect(allowed(1)).toBeLessThanOrEqual(sent + windowBytes)
+  expect(allowed(3)).toBe(65_535)
 })
 
 function inUse(): number {

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 export type WaitReason = 'unread' | 'resets' | 'turn'
 
 /** What all connections together may keep. */
-const KEPT_LIMIT_BYTES = 8 * 1024 * 1024
+const KEPT_LIMIT_BYTES = 4 * 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 let keptBytes = 0
 
@@ -15,6 +15,8 @@ export class Intake {
   readonly #read: (bytes: Buffer, from: number) => void
   readonly #reasons = new Set<WaitReason>()
   #kept: Buffer = NOTHING
+  /** Where what waits begins. */
+  #at = 0
   #isStopped = false
 
   /** `read` is called with what was kept. */
@@ -35,30 +37,48 @@ export class Intake {
 
   release(reason: WaitReason): void {
     if (!this.#reasons.delete(reason) || this.isHeld) return
-    const kept = this.#takeKept()
-    if (kept.length > 0) this.#read(kept, 0)
+    if (this.#kept.length > 0) this.#readKept()
     if (!this.isHeld && !this.#isStopped) this.#stream.resume()
   }
 
-  /** The rest of a read, which is copied. False: as much as may be kept is. */
+  #readKept(): void {
+    const kept = this.#kept
+    const from = this.#at
+    this.#at = kept.length
+    this.#read(kept, from)
+    if (this.#at < kept.length) return
+    this.#forget()
+    // Set free now: the garbage collector comes for the memory outside its heap only after some 30 MiB of it.
+    const { buffer } = kept
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+  }
+
+  /** The rest of a read, which is copied unless it was kept before. False: as much as may be kept is. */
   keep(bytes: Buffer, from: number): boolean {
-    if (keptBytes + bytes.length - from > KEPT_LIMIT_BYTES) return false
-    const before = this.#takeKept()
-    this.#kept = Buffer.concat([before, bytes.subarray(from)])
-    keptBytes += this.#kept.length
+    if (bytes === this.#kept) {
+      this.#at = from
+      return true
+    }
+    const size = this.#kept.length - this.#at + bytes.length - from
+    if (keptBytes + size - this.#kept.length > KEPT_LIMIT_BYTES) return false
+    const all = Buffer.allocUnsafeSlow(size)
+    const at = this.#kept.copy(all, 0, this.#at)
+    bytes.copy(all, at, from)
+    this.#forget()
+    this.#kept = all
+    keptBytes += size
     return true
   }
 
-  #takeKept(): Buffer {
-    const kept = this.#kept
+  #forget(): void {
+    keptBytes -= this.#kept.length
     this.#kept = NOTHING
-    keptBytes -= kept.length
-    return kept
+    this.#at = 0
   }
 
   stop(): void {
     this.#isStopped = true
     this.#reasons.clear()
-    this.#takeKept()
+    this.#forget()
   }
 }

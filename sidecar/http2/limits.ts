@@ -32,6 +32,8 @@ export const STARVED_LIMIT_MS = 30_000
  * exactly at the end of a body, and Node (26.10) then ends the stream by RST_STREAM without END_STREAM: the message looks cut.
  */
 export const STREAM_WINDOW_BYTES = 65_535
+/** Where more is allowed: of the body, what must have been delivered before. */
+export const GROWING_FROM_BYTES = 128 * 1024
 /** Refunded on receipt, so it only bounds what is on the wire. */
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024
 /** Streams that a client may have open at once. */
@@ -39,8 +41,8 @@ export const STREAM_LIMIT = 100
 /** Streams that a server may be sent before its SETTINGS have come (RFC 9113 section 6.5.2 advises no peer to go below). */
 export const ASSUMED_STREAM_LIMIT = 100
 /** More than this waits on a stream: its source is told to stop. */
-export const QUEUE_FULL_BYTES = 64 * 1024
-export const QUEUE_DRAINED_BYTES = 16 * 1024
+export const QUEUE_FULL_BYTES = 32 * 1024
+export const QUEUE_DRAINED_BYTES = 8 * 1024
 /** With this much unread by the client no further frame of it is read: answers and acknowledgements cost memory, too. */
 export const UNREAD_LIMIT_BYTES = 1024 * 1024
 /** Read and thrown away behind our end of a connection: twice what a client may have had on its way by flow control. */

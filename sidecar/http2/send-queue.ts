@@ -1,9 +1,5 @@
-// Bytes that wait for a window, in blocks of a frame each. Small pieces are gathered: a body that comes byte by byte takes no more
-// than its size.
-import { BufferPool } from '#flow/buffer-pool.ts'
-import { DATA_LIMIT_BYTES } from './protocol.ts'
-
-const blocks = new BufferPool(DATA_LIMIT_BYTES, 64)
+// Bytes that wait for a window. Small pieces are gathered: a body that comes byte by byte takes no more than its size.
+import { giveBackBlock, takeBlock } from './block-pool.ts'
 
 export class SendQueue {
   sizeBytes = 0
@@ -17,19 +13,20 @@ export class SendQueue {
   /** The bytes are copied. */
   push(bytes: Uint8Array, from: number, to: number): void {
     this.sizeBytes += to - from
-    const last = this.#blocks.length - 1
-    let at = last < 0 ? from : this.#fill(last, bytes, from, to)
+    let at = from
     while (at < to) {
-      const index = this.#blocks.push(blocks.take()) - 1
+      const last = this.#blocks.length - 1
+      if (last >= 0) at = this.#fill(last, bytes, at, to)
+      if (at === to) return
+      this.#blocks.push(takeBlock())
       this.#ends.push(0)
-      at = this.#fill(index, bytes, at, to)
     }
   }
 
   #fill(index: number, bytes: Uint8Array, from: number, to: number): number {
     const block = this.#blocks[index] as Buffer
     const end = this.#ends[index] as number
-    const size = Math.min(DATA_LIMIT_BYTES - end, to - from)
+    const size = Math.min(block.length - end, to - from)
     if (size > 0) block.set(bytes.subarray(from, from + size), end)
     this.#ends[index] = end + size
     return from + size
@@ -43,18 +40,16 @@ export class SendQueue {
     const to = Math.min(end, from + limit)
     this.sizeBytes -= to - from
     this.#at = to
-    const isUsedUp = to === end
-    if (isUsedUp) {
-      this.#blocks.shift()
-      this.#ends.shift()
-      this.#at = 0
-    }
+    if (to < end) return use(block, from, to)
+    this.#blocks.shift()
+    this.#ends.shift()
+    this.#at = 0
     use(block, from, to)
-    if (isUsedUp) blocks.giveBack(block)
+    giveBackBlock(block)
   }
 
   clear(): void {
-    for (const block of this.#blocks) blocks.giveBack(block)
+    for (const block of this.#blocks) giveBackBlock(block)
     this.#blocks.length = this.#ends.length = this.sizeBytes = this.#at = 0
   }
 }

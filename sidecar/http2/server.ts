@@ -90,7 +90,7 @@ class ServerSession extends Session implements HttpServerConnection {
     const stream = this.#stream
     if (stream.destroyed) return this.destroy()
     this.#isStarted = true
-    this.begin(serverSettings(this.#streamLimit, this.windowBytes))
+    this.begin(serverSettings(this.#streamLimit, this.firstWindowBytes))
     if (this.#isDraining) this.#beginDrain()
     if (head !== null) this.#read(Buffer.from(head.buffer, head.byteOffset, head.length))
     if (!readDirectly(stream, (bytes) => this.#read(bytes))) stream.on('data', (chunk: Buffer) => this.#read(chunk))

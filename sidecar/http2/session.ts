@@ -14,6 +14,7 @@ import { ResetIds } from './reset-ids.ts'
 import type { Stream, StreamOwner } from './stream.ts'
 
 export abstract class Session extends Connection implements StreamOwner {
+  readonly firstWindowBytes: number
   readonly windowBytes: number
   protected readonly streams = new Map<number, Stream>()
   protected readonly resets = new ResetIds()
@@ -24,6 +25,7 @@ export abstract class Session extends Connection implements StreamOwner {
   constructor(stream: Duplex, options: Http2Options, clock: Clock) {
     super(stream, options, clock)
     this.windowBytes = options.windowBytes ?? STREAM_WINDOW_BYTES
+    this.firstWindowBytes = Math.min(this.windowBytes, STREAM_WINDOW_BYTES)
     this.#starved = new Deadlines(STARVED_LIMIT_MS, clock, (starved) => this.#onStarvation(starved))
   }
 

@@ -7,7 +7,7 @@ import { BULK_STEP_BYTES } from './bulk.ts'
 import { writeFields } from './field-block.ts'
 import { writeWindowUpdate } from './frames.ts'
 import type { HpackEncoder } from './hpack/encode.ts'
-import { QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
+import { GROWING_FROM_BYTES, QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
 import type { Output } from './output.ts'
 import { INTERNAL_ERROR } from './protocol.ts'
 import type { Scheduler, Sender } from './scheduler.ts'
@@ -17,7 +17,8 @@ export interface StreamOwner {
   readonly output: Output
   readonly encoder: HpackEncoder
   readonly scheduler: Scheduler
-  /** What a stream may be sent beyond what was delivered. */
+  /** What a stream may be sent beyond what was delivered: first, and once its body was seen to flow. */
+  readonly firstWindowBytes: number
   readonly windowBytes: number
   /** Both directions are complete. */
   onComplete(stream: Stream): void
@@ -48,6 +49,8 @@ export abstract class Stream implements HttpStream, Sender {
   isOver = false
   /** What the peer may still send. */
   receiveWindow: number
+  #windowBytes: number
+  #refundedBytes = 0
   /** Came and is not refunded. */
   unrefundedBytes = 0
   /** Of the Content-Length, still to come; -1: none was said. */
@@ -70,7 +73,7 @@ export abstract class Stream implements HttpStream, Sender {
     this.owner = owner
     this.id = id
     this.sendWindow = sendWindow
-    this.receiveWindow = owner.windowBytes
+    this.receiveWindow = this.#windowBytes = owner.firstWindowBytes
   }
 
   /** Writes the head, and says whether it was the final one. Throws Unsendable for what must not go out. */
@@ -93,7 +96,8 @@ export abstract class Stream implements HttpStream, Sender {
     const at = this.queuedBytes === 0 ? this.#sendNow(bytes, from, to, end) : from
     if (at < to) this.#enqueue(bytes, at, to)
     if (end && !this.isSent) this.#endsWith = 'data'
-    if (this.queuedBytes <= QUEUE_FULL_BYTES) return true
+    // Who gave no window at all may never give any: nothing is gathered for it.
+    if (this.queuedBytes === 0 || (this.queuedBytes <= QUEUE_FULL_BYTES && !this.#isStarved)) return true
     this.#wasFull = true
     return false
   }
@@ -192,11 +196,21 @@ export abstract class Stream implements HttpStream, Sender {
   /** In large steps: a WINDOW_UPDATE for each frame would cost as much as the frames. */
   refund(): void {
     if (this.#isHeld || this.isReceived || this.isOver) return
-    if (this.unrefundedBytes * 2 < this.owner.windowBytes) return
-    writeWindowUpdate(this.owner.output, this.id, this.unrefundedBytes)
+    if (this.unrefundedBytes * 2 < this.#windowBytes) return
+    const more = this.unrefundedBytes + this.#growth()
+    writeWindowUpdate(this.owner.output, this.id, more)
     this.carried(this.unrefundedBytes)
-    this.receiveWindow += this.unrefundedBytes
+    this.receiveWindow += more
+    this.#refundedBytes += this.unrefundedBytes
     this.unrefundedBytes = 0
+  }
+
+  /** Only behind more than the far half keeps for a reader that stands still: what such a one leaves here stays small. */
+  #growth(): number {
+    const growth = this.owner.windowBytes - this.#windowBytes
+    if (growth === 0 || this.#refundedBytes < GROWING_FROM_BYTES) return 0
+    this.#windowBytes += growth
+    return growth
   }
 
   carried(bytes: number): void {

@@ -1,7 +1,9 @@
-// The attacker of http2-floods.test.ts, a process of its own: `flooder.ts PORT FLOOD` opens connections and floods each, and a new
-// one in place of each that the sidecar ends, until its input ends. Then it says how much it could send.
+// The attacker of http2-floods.test.ts, a process of its own: `flooder.ts PORT FLOOD`. From each line "on" that it is told until the
+// next "off" it floods some connections, with a new one in place of each that the sidecar ends. "on" is answered once the flood must
+// be felt, "off" at once, both with what was sent so far.
 import { connect, type Socket } from 'node:net'
 import { setPriority } from 'node:os'
+import { createInterface } from 'node:readline'
 import { PREFACE } from '../../sidecar/http2/protocol.ts'
 import { FLOODS, type Flood } from './http2-floods.ts'
 
@@ -10,31 +12,48 @@ setPriority(10)
 const [port = '', name = ''] = process.argv.slice(2)
 const flood = FLOODS[name]
 if (flood === undefined) throw new Error(`no flood ${name}`)
-const told = { connections: 0, bytes: 0 }
+/** Behind so much on all connections, the end of one or the last piece of one there is nothing to wait for. */
+const FELT_BYTES = 128 * 1024
+const sent = { connections: 0, bytes: 0 }
 const open = new Set<Socket>()
-let isOver = false
-process.stdin.resume().on('end', () => {
-  isOver = true
-  for (const socket of open) socket.destroy()
-  process.stdout.write(`${JSON.stringify(told)}\n`)
-})
-for (let left = flood.connections ?? 4; left > 0; left--) attack(flood)
-process.stdout.write('flooding\n')
+let isOn = false
+let feltFrom = Number.POSITIVE_INFINITY
 
-function attack({ opening, piece, isRead = true }: Flood): void {
-  if (isOver) return
-  // It does not end because the sidecar does.
+createInterface(process.stdin).on('line', (line) => {
+  isOn = line === 'on'
+  if (isOn) {
+    feltFrom = sent.bytes + FELT_BYTES
+    for (let left = flood.connections ?? 4; left > 0; left--) attack(flood)
+  } else {
+    tellSent()
+    for (const socket of open) socket.destroy()
+  }
+})
+
+function tellSent(): void {
+  feltFrom = Number.POSITIVE_INFINITY
+  process.stdout.write(`${JSON.stringify(sent)}\n`)
+}
+
+function isFelt(): void {
+  if (feltFrom !== Number.POSITIVE_INFINITY) tellSent()
+}
+
+function attack(flooded: Flood): void {
+  const { opening, piece, isRead = true } = flooded
   const socket = connect({ port: Number(port), host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   let count = 0
   const go = () => {
-    while (!isOver && !socket.destroyed) {
+    while (!socket.destroyed) {
       const bytes = piece(count++)
-      if (bytes === null) return
-      told.bytes += bytes.length
-      if (!socket.write(bytes)) return
+      if (bytes === null) return isFelt()
+      sent.bytes += bytes.length
+      const goesOn = socket.write(bytes)
+      if (sent.bytes >= feltFrom) isFelt()
+      if (!goesOn) return
     }
   }
-  told.connections++
+  sent.connections++
   open.add(socket)
   if (isRead) socket.resume()
   socket
@@ -45,8 +64,13 @@ function attack({ opening, piece, isRead = true }: Flood): void {
       socket.write(opening)
       go()
     })
+    // It loses no time with a connection that is no longer read.
+    .on('end', () => {
+      isFelt()
+      socket.destroy()
+    })
     .on('close', () => {
       open.delete(socket)
-      if (flood !== undefined) attack(flood)
+      if (isOn) attack(flooded)
     })
 }
