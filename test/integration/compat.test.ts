@@ -1,7 +1,7 @@
 // The Compat engine chosen by a MeshPolicy, in a real mesh: while applications run and keep their connections.
 import { expect, test } from 'vitest'
 import { type Caller, callerIn, callerPod, faultyPod, until } from '../support/caller.ts'
-import { meshPolicy } from '../support/documents.ts'
+import { meshPolicy, pod } from '../support/documents.ts'
 import { startMesh } from '../support/mesh.ts'
 import { reconfigure } from '../support/routes.ts'
 
@@ -38,4 +38,32 @@ test('a MeshPolicy turns the Compat engine on and off, a pod that says otherwise
   const load = await stopLoad()
   expect(load.failures).toEqual([])
   expect(load.connections).toBe(1)
+})
+
+/** Answers whatever comes as an old device does: its lines end in LF alone. */
+const OLD = `require('net').createServer((socket) => {
+  socket.on('error', () => {})
+  socket.once('data', () => socket.end('HTTP/1.1 200 OK\\nContent-Length: 2\\n\\nok'))
+}).listen(8080)`
+const device = (name: string, annotations: Readonly<Record<string, string>>) =>
+  pod({
+    name,
+    command: ['node', '-e', OLD],
+    ports: [8080],
+    inject: false,
+    annotations,
+    readiness: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+  })
+
+test('answers that no engine takes come from a server without a sidecar as bytes, where its pod says opaque', async () => {
+  await using mesh = await startMesh(
+    callerPod() +
+      device('device', { 'config.weft.dev/compat-ports': '8080' }) +
+      device('opaque', { 'config.weft.dev/opaque-ports': '8080' }),
+  )
+  const client = callerIn(mesh)
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  expect(await answerTo(client, request, 'device')).toBe('502 UPSTREAM_PROTOCOL')
+  const { received } = await client.raw({ host: 'opaque', port: 8080, text: request })
+  expect(received).toBe('HTTP/1.1 200 OK\nContent-Length: 2\n\nok')
 })
