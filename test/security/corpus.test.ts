@@ -35,11 +35,11 @@ describe.each(KINDS)('to an application of %s', (kind) => {
   let target: Target
   beforeAll(async () => {
     target = await targetOf(kind)
-  })
+  }, timeout)
   afterAll(async () => {
     await closeAll()
     await target.recording[Symbol.asyncDispose]()
-  })
+  }, timeout)
 
   test.each(WAYS['HTTP/1.1'])(
     'what comes by HTTP/1.1 %s arrives as it was sent, or not at all',

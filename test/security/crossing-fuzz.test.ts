@@ -86,11 +86,11 @@ describe.each(KINDS)('to an application of %s', (kind) => {
   let target: Target
   beforeAll(async () => {
     target = await targetOf(kind)
-  })
+  }, timeout)
   afterAll(async () => {
     await closeAll()
     await target.recording[Symbol.asyncDispose]()
-  })
+  }, timeout)
 
   test.each(WAYS['HTTP/2'])('whatever a message of HTTP/2 is made of, %s', { timeout }, async (_way, dial) => {
     const property = fc.asyncProperty(message, writing, async (said, how) => {
