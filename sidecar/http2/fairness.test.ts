@@ -39,6 +39,14 @@ test('a small answer waits for no more of a large body than was under way alread
   expect(isOver).toBe(false)
 })
 
+test('a frame of 8 KiB of an application is answered with its window at once, so that its next one need not wait', async () => {
+  await using server = await startCodecServer()
+  await using peer = await FramePeer.connect(server.port, Buffer.concat([PREFACE, settings()]))
+  peer.send(frame(1, 4, 1, getBlock()), frame(0, 0, 1, Buffer.alloc(8192)))
+
+  expect((await peer.frame(8, 1)).payload).toEqual(uint32(8192))
+})
+
 test('streams that wait for the window of the connection get it in turns of a frame', async () => {
   await using server = await startCodecServer()
   await using peer = await FramePeer.connect(server.port, Buffer.concat([PREFACE, settings([4, 0x7fff_ffff])]))

@@ -7,7 +7,7 @@ import { BULK_STEP_BYTES } from './bulk.ts'
 import { writeFields } from './field-block.ts'
 import { writeWindowUpdate } from './frames.ts'
 import type { HpackEncoder } from './hpack/encode.ts'
-import { GROWING_FROM_BYTES, QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES } from './limits.ts'
+import { GROWING_FROM_BYTES, QUEUE_DRAINED_BYTES, QUEUE_FULL_BYTES, STREAM_WINDOW_BYTES } from './limits.ts'
 import type { Output } from './output.ts'
 import { INTERNAL_ERROR } from './protocol.ts'
 import type { Scheduler, Sender } from './scheduler.ts'
@@ -193,10 +193,15 @@ export abstract class Stream implements HttpStream, Sender {
     this.refund()
   }
 
-  /** In large steps: a WINDOW_UPDATE for each frame would cost as much as the frames. */
+  /**
+   * In large steps: a WINDOW_UPDATE for each frame would cost as much as the frames. Where the window is that of an application the steps are
+   * of 8 KiB: a peer that gathers small writes (Nagle) sends its second frame only when the first was acknowledged, and the kernel does that
+   * at once only with a frame of ours, else after 40 ms.
+   */
   refund(): void {
     if (this.#isHeld || this.isReceived || this.isOver) return
-    if (this.unrefundedBytes * 2 < this.#windowBytes) return
+    const share = this.owner.windowBytes > STREAM_WINDOW_BYTES ? 2 : 8
+    if (this.unrefundedBytes * share < this.#windowBytes) return
     const more = this.unrefundedBytes + this.#growth()
     writeWindowUpdate(this.owner.output, this.id, more)
     this.carried(this.unrefundedBytes)
