@@ -68,7 +68,7 @@ function createApplication(address: Address, engine: HttpEngine | undefined, par
   const http1 = createHttp1Pool({ connect, open, idleMs, clock })
   const http2 = createHttp2Pool({
     connect: async (to, signal) => ({ stream: await connect(to, signal) }),
-    open: (stream) => connectHttp2(stream, {}, clock),
+    open: (stream) => connectHttp2(stream, { toApplication: true }, clock),
     idleMs,
     lifetimeMs: () => Number.POSITIVE_INFINITY,
     clock,

@@ -1,4 +1,4 @@
-import { type ServerHttp2Stream, sensitiveHeaders } from 'node:http2'
+import { constants, type ServerHttp2Stream, sensitiveHeaders } from 'node:http2'
 import { expect, test } from 'vitest'
 import { fieldValue } from '#flow/fields.ts'
 import { NEVER_INDEXED } from '#flow/stream.ts'
@@ -132,6 +132,36 @@ test('a GOAWAY takes no further request, finishes those it names and refuses the
 
   expect(fieldValue(kept.head, ':status')).toBe('200')
   expect(client.told).toEqual(['leaving', 'gone'])
+})
+
+test('an application that calls for calm gets no further request on that connection, and finishes those it has', async () => {
+  await using node = await startNodeServer()
+  await using client = await connectCodecClient(node.port, { toApplication: true })
+  const kept = client.send(requestTo('/kept'))
+  await node.stream(0)
+  const refused = client.send(requestTo('/refused'))
+  const stream = await node.stream(1)
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  await refused.ended()
+  expect(refused.reset).toBe('calm')
+  expect([client.connection.capacity, client.connection.isLeaving]).toEqual([0, true])
+  node.streams[0]?.respond({ ':status': 200 }, { endStream: true })
+  await kept.ended()
+  await client.untilTold('gone')
+
+  expect(fieldValue(kept.head, ':status')).toBe('200')
+})
+
+test('of the requests to an application 50 at most share a connection, whatever it allows', async () => {
+  await using node = await startNodeServer()
+  await using client = await connectCodecClient(node.port, { toApplication: true })
+  await using peer = await connectCodecClient(node.port)
+  client.send(requestTo('/'))
+  peer.send(requestTo('/'))
+  await Promise.all([node.stream(0), node.stream(1)])
+
+  expect(client.connection.capacity).toBe(49)
+  expect(peer.connection.capacity).toBeGreaterThan(49)
 })
 
 test('a drained connection finishes its requests, says GOAWAY and closes; an idle one at once', async () => {

@@ -8,8 +8,8 @@ import { ClientStream, type ClientStreamOwner } from './client-stream.ts'
 import type { Http2Options } from './connection.ts'
 import { ConnectionFault, protocolError } from './faults.ts'
 import { writeGoaway } from './frames.ts'
-import { INTERIM_LIMIT_BYTES } from './limits.ts'
-import { LAST_STREAM_ID, NO_ERROR, PREFACE, PROTOCOL_ERROR, STREAM_CLOSED } from './protocol.ts'
+import { APPLICATION_OPEN_LIMIT, INTERIM_LIMIT_BYTES } from './limits.ts'
+import { ENHANCE_YOUR_CALM, LAST_STREAM_ID, NO_ERROR, PREFACE, PROTOCOL_ERROR, STREAM_CLOSED } from './protocol.ts'
 import { Session } from './session.ts'
 import { clientSettings } from './settings.ts'
 import type { Stream } from './stream.ts'
@@ -34,9 +34,13 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
   #nextId = 1
   #isLeaving = false
   #wasFull = false
+  readonly #isToApplication: boolean
+  readonly #openLimit: number
 
   constructor(stream: Duplex, options: Http2Options, clock: Clock) {
     super(stream, options, clock)
+    this.#isToApplication = options.toApplication === true
+    this.#openLimit = this.#isToApplication ? APPLICATION_OPEN_LIMIT : Number.POSITIVE_INFINITY
     this.#bulk = new Bulk(clock)
     this.output.reserve(PREFACE.length).set(PREFACE, this.output.at)
     this.output.at += PREFACE.length
@@ -55,7 +59,7 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
   }
 
   get capacity(): number {
-    return this.isLeaving ? 0 : Math.max(0, this.peerSettings.streamLimit - this.active)
+    return this.isLeaving ? 0 : Math.max(0, Math.min(this.peerSettings.streamLimit, this.#openLimit) - this.active)
   }
 
   get isLeaving(): boolean {
@@ -169,6 +173,12 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
     this.endReceiving(stream)
     stream.events.onTrailers(fields)
     if (stream.isOver) this.onStreamGone()
+  }
+
+  /** An application that calls for calm has as much on this connection as it can bear: further requests have another one. */
+  override onResetFrame(streamId: number, error: number): void {
+    if (error === ENHANCE_YOUR_CALM && this.#isToApplication && this.streams.has(streamId)) this.#leave()
+    super.onResetFrame(streamId, error)
   }
 
   protected mayReceiveData(stream: Stream): boolean {

@@ -28,6 +28,8 @@ export interface Http2Options {
   readonly windowBytes?: number
   /** Of the connection, refunded on receipt. Default 1 MiB. */
   readonly connectionWindowBytes?: number
+  /** Of a client: its server is an application, of which little is known: see APPLICATION_OPEN_LIMIT. Default false. */
+  readonly toApplication?: boolean
   /** An authenticated peer of the mesh: its heads may be larger, by what the mesh adds. Default false. */
   readonly trusted?: boolean
   /** A PING whenever nothing came for that long; two without an answer end the connection. Default: none. */

@@ -38,6 +38,11 @@ export const GROWING_FROM_BYTES = 128 * 1024
 export const CONNECTION_WINDOW_BYTES = 1024 * 1024
 /** Streams that a client may have open at once. */
 export const STREAM_LIMIT = 100
+/**
+ * Streams that we have open on one connection to an application, whatever it allows; more have a further connection. Node's server, for
+ * one, allows any number, and refuses everybody's requests once it holds 10 MB for a connection: answers that nobody reads, say.
+ */
+export const APPLICATION_OPEN_LIMIT = 50
 /** Streams that a server may be sent before its SETTINGS have come (RFC 9113 section 6.5.2 advises no peer to go below). */
 export const ASSUMED_STREAM_LIMIT = 100
 /** More than this waits on a stream: its source is told to stop. */
