@@ -8,7 +8,7 @@ import { SETTINGS as CONTROL } from '../control/config.ts'
 import { SETTINGS as INJECTOR } from '../injector/config.ts'
 import { SETTINGS as SIDECAR } from '../sidecar/config.ts'
 import { FAULTS } from '../sidecar/flow/error.ts'
-import { FAILS, PASSES } from '../test/e2e/kubernetes/conformance-tests.ts'
+import { BY_CHANCE, FAILS, PASSES } from '../test/e2e/kubernetes/conformance-tests.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const { values: options } = parseArgs({ options: { check: { type: 'boolean' }, into: { type: 'string' } } })
@@ -84,6 +84,12 @@ ${table(['test', 'about'], rows(PASSES))}
 ## Fails
 
 ${table(['test', 'needs'], rows(FAILS))}
+
+## Fails, or passes by chance
+
+Of no worth either way: weights are within the suite's tolerance now and then by the balancing alone. The test wants it only to have run.
+
+${table(['test', 'needs'], rows(BY_CHANCE))}
 `
 }
 

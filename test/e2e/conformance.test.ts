@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runConformance } from './kubernetes/conformance.ts'
-import { FAILS, PASSES } from './kubernetes/conformance-tests.ts'
+import { BY_CHANCE, FAILS, PASSES } from './kubernetes/conformance-tests.ts'
 import { type Installation, installWeft } from './kubernetes/installation.ts'
 import { ROOT } from './kubernetes/kubectl.ts'
 
@@ -24,6 +24,7 @@ test('the mesh tests of the Gateway API suite pass, save those that need what do
   const expected = Object.fromEntries([
     ...Object.keys(PASSES).map((name) => [name, 'PASS']),
     ...Object.keys(FAILS).map((name) => [name, 'FAIL']),
+    ...Object.keys(BY_CHANCE).map((name) => [name, expect.stringMatching(/^(PASS|FAIL)$/)]),
   ])
   // Exactly: a test that passes for the first time belongs into the other list.
   expect(results, log).toEqual(expected)

@@ -16,7 +16,6 @@ export const PASSES: Readonly<Record<string, string>> = {
 export const FAILS: Readonly<Record<string, string>> = {
   MeshHTTPRouteRedirectHostAndStatus: 'filter RequestRedirect',
   MeshHTTPRouteRequestHeaderModifier: 'filter RequestHeaderModifier',
-  MeshGRPCRouteWeight: 'GRPCRoute',
   MeshHTTPRouteBackendRequestHeaderModifier: 'filter RequestHeaderModifier of a backend',
   MeshHTTPRouteRedirectPath: 'filter RequestRedirect',
   MeshHTTPRouteRedirectPort: 'filter RequestRedirect',
@@ -29,4 +28,12 @@ export const FAILS: Readonly<Record<string, string>> = {
   MeshFrontendHostname: 'filter ResponseHeaderModifier',
   MeshConsumerRoute: 'filter ResponseHeaderModifier',
   MeshPorts: 'filter ResponseHeaderModifier',
+}
+
+/**
+ * Needs what Weft has not, and yet passes now and then, so that neither list can hold it: the suite asks up to ten times for 500
+ * requests of which 65 to 75 percent go to one of two endpoints, and plain balancing by the fewest requests may come so far.
+ */
+export const BY_CHANCE: Readonly<Record<string, string>> = {
+  MeshGRPCRouteWeight: 'GRPCRoute',
 }
