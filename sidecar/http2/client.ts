@@ -35,12 +35,10 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
   #isLeaving = false
   #wasFull = false
   readonly #isToApplication: boolean
-  readonly #openLimit: number
 
   constructor(stream: Duplex, options: Http2Options, clock: Clock) {
     super(stream, options, clock)
     this.#isToApplication = options.toApplication === true
-    this.#openLimit = this.#isToApplication ? APPLICATION_OPEN_LIMIT : Number.POSITIVE_INFINITY
     this.#bulk = new Bulk(clock)
     this.output.reserve(PREFACE.length).set(PREFACE, this.output.at)
     this.output.at += PREFACE.length
@@ -59,7 +57,12 @@ class ClientSession extends Session implements SharedClientConnection, ClientStr
   }
 
   get capacity(): number {
-    return this.isLeaving ? 0 : Math.max(0, Math.min(this.peerSettings.streamLimit, this.#openLimit) - this.active)
+    if (this.isLeaving) return 0
+    const { streamLimit } = this.peerSettings
+    return Math.max(
+      0,
+      (this.#isToApplication ? Math.min(streamLimit, APPLICATION_OPEN_LIMIT) : streamLimit) - this.active,
+    )
   }
 
   get isLeaving(): boolean {

@@ -1,21 +1,20 @@
 // The kept corpora of both codecs, each file on every way to every kind of application: whatever a sidecar forwards, the application
 // reads as what its caller had said, and as no other request. A new file is tried without a further word.
 import { readdirSync, readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { closeAll } from './attack.ts'
+import { describe, expect, test } from 'vitest'
 import {
   arrived,
   crossOnce,
   expectNoFaults,
   expectOneOrNone,
   type KeptMessage,
-  type Kind,
+  KINDS,
   meaningOf,
   notAsSaid,
   sendHttp1,
   sendHttp2,
+  setTarget,
   type Target,
-  targetOf,
   WAYS,
 } from './crossing.ts'
 
@@ -29,17 +28,12 @@ const VERDICTS: Record<string, Record<'ours' | 'node', string>> = JSON.parse(
 const namesIn = (corpus: URL, ending: string) => readdirSync(corpus).filter((name) => name.endsWith(ending))
 /** A hundred messages, each on connections of its own, on a machine that may be busy. */
 const timeout = 120_000
-const KINDS: readonly Kind[] = ['HTTP/1.1', 'HTTP/2', 'Compat']
 
 describe.each(KINDS)('to an application of %s', (kind) => {
   let target: Target
-  beforeAll(async () => {
-    target = await targetOf(kind)
-  }, timeout)
-  afterAll(async () => {
-    await closeAll()
-    await target.recording[Symbol.asyncDispose]()
-  }, timeout)
+  setTarget(kind, timeout, (made) => {
+    target = made
+  })
 
   test.each(WAYS['HTTP/1.1'])(
     'what comes by HTTP/1.1 %s arrives as it was sent, or not at all',

@@ -1,19 +1,18 @@
 // Messages of an attacker, made up: on every way to every kind of application what arrives is one request as it was sent, or none. The
 // search is the same each time; WEFT_FUZZ_SECONDS=600 makes it a new one, and as long. What is found is printed as a file to keep.
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { mutatedRequests } from '../support/nearly-http1.ts'
-import { closeAll } from './attack.ts'
 import {
   crossOnce,
   expectNoFaults,
   expectOneOrNone,
-  type Kind,
+  KINDS,
   meaningOf,
   notAsSaid,
   sendHttp1,
+  setTarget,
   type Target,
-  targetOf,
   WAYS,
 } from './crossing.ts'
 
@@ -23,7 +22,6 @@ const SEARCH =
     ? { numRuns: 40, seed: 20_261_127 }
     : { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: SECONDS * 1000, markInterruptAsFailure: false }
 const timeout = SECONDS * 1000 + 120_000
-const KINDS: readonly Kind[] = ['HTTP/1.1', 'HTTP/2', 'Compat']
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: catalog\r\n\r\n'
 const anything = fc.string({
@@ -84,13 +82,9 @@ const writing = fc.record({
 
 describe.each(KINDS)('to an application of %s', (kind) => {
   let target: Target
-  beforeAll(async () => {
-    target = await targetOf(kind)
-  }, timeout)
-  afterAll(async () => {
-    await closeAll()
-    await target.recording[Symbol.asyncDispose]()
-  }, timeout)
+  setTarget(kind, timeout, (made) => {
+    target = made
+  })
 
   test.each(WAYS['HTTP/2'])('whatever a message of HTTP/2 is made of, %s', { timeout }, async (_way, dial) => {
     const property = fc.asyncProperty(message, writing, async (said, how) => {

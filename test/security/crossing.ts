@@ -1,17 +1,18 @@
 // The ways on which an attacker's bytes come to an application: through the sidecar of its own pod, to a Permissive port without one,
 // and as a peer with a certificate that speaks to the inbound side with tools of its own.
 import type { Duplex } from 'node:stream'
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import type { SvidIdentity } from '#shared/identity/svid.ts'
 import { requestsByNode } from '../../sidecar/http1/testing-readers.ts'
 import { TRUST_DOMAIN } from '../support/discovery.ts'
 import type { Pair } from '../support/pair.ts'
 import { framesOf, type Outcome, type RawRequest, sendFrames, type Writing } from '../support/raw-http2.ts'
-import { dial, dialAs, heard, pairFor } from './attack.ts'
+import { closeAll, dial, dialAs, heard, pairFor } from './attack.ts'
 import { type Recording, recordHttp1, recordHttp2 } from './recording-application.ts'
 import { readStrictly } from './strict-reader.ts'
 
 export type Kind = 'HTTP/1.1' | 'HTTP/2' | 'Compat'
+export const KINDS: readonly Kind[] = ['HTTP/1.1', 'HTTP/2', 'Compat']
 
 /** An application behind its sidecar, and a caller's sidecar before both. */
 export interface Target {
@@ -20,7 +21,20 @@ export interface Target {
   readonly mallory: SvidIdentity
 }
 
-export async function targetOf(kind: Kind): Promise<Target> {
+/** One for all tests of a describe, which `use` is told of before the first. */
+export function setTarget(kind: Kind, timeoutMs: number, use: (target: Target) => void): void {
+  let target: Target
+  beforeAll(async () => {
+    target = await targetOf(kind)
+    use(target)
+  }, timeoutMs)
+  afterAll(async () => {
+    await closeAll()
+    await target.recording[Symbol.asyncDispose]()
+  }, timeoutMs)
+}
+
+async function targetOf(kind: Kind): Promise<Target> {
   return targetBefore(await (kind === 'HTTP/2' ? recordHttp2() : recordHttp1()), kind)
 }
 

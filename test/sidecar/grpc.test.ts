@@ -1,26 +1,15 @@
 // gRPC by grpc-js through two sidecars: every kind of call, deadlines, trailers, balancing, what the mesh itself says.
 import { status } from '@grpc/grpc-js'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type GrpcApp, type GrpcClient, grpcClient, startGrpcApp } from '../support/grpc-echo.ts'
-import { type Pair, type PairOptions, startPair } from '../support/pair.ts'
-
-const toClose: AsyncDisposable[] = []
-afterEach(async () => {
-  for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
-})
-
-async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
-  const each = await made
-  toClose.push(each)
-  return each
-}
+import { closeAfterTest, kept, pairFor } from '../support/http2-pair.ts'
+import type { Pair } from '../support/pair.ts'
 
 const app = (name = 'one'): Promise<GrpcApp> => kept(startGrpcApp(name))
-const pairFor = (options: PairOptions): Promise<Pair> => kept(startPair(options))
 
 function clientOf(pair: Pair): GrpcClient {
   const client = grpcClient(`127.0.0.1:${pair.port}`)
-  toClose.push({ [Symbol.asyncDispose]: async () => client[Symbol.dispose]() })
+  closeAfterTest({ [Symbol.asyncDispose]: async () => client[Symbol.dispose]() })
   return client
 }
 

@@ -10,8 +10,11 @@ afterEach(async () => {
   for (const each of toClose.splice(0).reverse()) await each[Symbol.asyncDispose]()
 })
 
-async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
-  const each = await made
+export async function kept<T extends AsyncDisposable>(made: Promise<T>): Promise<T> {
+  return closeAfterTest(await made)
+}
+
+export function closeAfterTest<T extends AsyncDisposable>(each: T): T {
   toClose.push(each)
   return each
 }
